@@ -1,0 +1,39 @@
+# `make` prints what there is. Everything runs in .venv, which scripts/bootstrap makes on first use.
+unexport PYTHONDONTWRITEBYTECODE
+export TF_USE_LEGACY_KERAS := 0
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap run test bench lint format lock clean
+
+SPEC ?= taxi
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 12
+
+bootstrap: ## make .venv, or bring it up to date (about a minute; a second call does nothing)
+	@scripts/bootstrap
+
+run: bootstrap ## run the taxi pipeline from raw data to a served model; SPEC=... for another
+	@.venv/bin/sluice run $(SPEC)
+
+test: bootstrap ## run all tests; TESTS="tests/unit -k cleaning" for some
+	@.venv/bin/python -m pytest -q $(TESTS)
+
+bench: bootstrap ## measure speed and memory
+	@.venv/bin/python -m tests.bench
+
+lint: bootstrap ## check style, types and who imports whom
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+format: bootstrap ## format the code and apply safe fixes
+	@.venv/bin/ruff check --fix --quiet . || true
+	@.venv/bin/ruff format .
+
+lock: bootstrap ## compile requirements.lock and requirements-dev.lock again from pyproject.toml
+	@scripts/lock
+
+clean: ## remove .venv and everything else that can be made again
+	rm -rf .venv .runtime .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

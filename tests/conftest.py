@@ -1,0 +1,49 @@
+"""Settings shared by all tests: a quiet TensorFlow, tiers by folder, light tiers first, and no silent skips in CI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Set before any test module imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ["TF_USE_LEGACY_KERAS"] = "0"
+
+TIERS = ("contracts", "unit", "golden", "integration", "e2e")
+HERE = Path(__file__).parent
+
+
+def tier_of(path: Path) -> str | None:
+    """Return the folder of `tests/` that a test file lies in, if it is a tier."""
+    folder = path.relative_to(HERE).parts[0] if path.is_relative_to(HERE) else ""
+    return folder if folder in TIERS else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if tier := tier_of(item.path):
+            item.add_marker(tier)
+    items.sort(key=lambda item: TIERS.index(tier_of(item.path) or TIERS[-1]))
+
+
+def _skips_in_ci(config: pytest.Config) -> list[pytest.TestReport]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter.stats.get("skipped", []) if os.environ.get("CI") and reporter else []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.exitstatus == pytest.ExitCode.OK and _skips_in_ci(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if skips := _skips_in_ci(config):
+        terminalreporter.section("skipped tests fail the run in CI")
+        for report in skips:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            terminalreporter.line(f"{report.nodeid}: {reason}")
