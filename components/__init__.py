@@ -1,0 +1,1 @@
+"""How each section of a pipeline spec is done: one folder per key of the spec."""

@@ -1,0 +1,1 @@
+"""Section `cleaning`: drop rows before anything is learned from them."""

@@ -1,0 +1,1 @@
+"""Cleaning steps: the file name is the name of the step in the spec."""

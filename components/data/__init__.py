@@ -1,0 +1,1 @@
+"""Section `data`: read raw files into examples, describe them, refuse bad ones."""

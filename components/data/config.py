@@ -1,0 +1,121 @@
+"""Section `data`: where the raw rows are, what their columns mean, how they are split."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from components.config import Section
+from components.expression import Expression
+from components.features import FeatureKind
+
+
+class SplitConfig(Section):
+    """How rows are divided into `train` and `eval`; always the same rows for the same data.
+
+    Args:
+        by: `hash` of the row (what TFX does) or of `columns`; `ratio`: in the order of the file, the first part is
+            for training; `time`: rows sorted by `columns[0]`, the oldest are for training.
+        train, eval: relative sizes of the two splits.
+        columns: what `hash` and `time` look at; all columns for `hash` when empty.
+    """
+
+    by: Literal["hash", "ratio", "time"] = "hash"
+    train: int = Field(default=2, ge=1)
+    eval: int = Field(default=1, ge=1)
+    columns: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _time_needs_one_column(self) -> SplitConfig:
+        if self.by == "time" and len(self.columns) != 1:
+            raise ValueError("a split by time needs columns: [COLUMN], the one column that holds the time")
+        if self.by == "ratio" and self.columns:
+            raise ValueError("a split by ratio follows the order of the file and takes no columns")
+        return self
+
+
+class LabelConfig(Section):
+    """What the model learns to predict.
+
+    In YAML a column's name (`label: price`) or a name and an expression (`label: {big_tip: tips > 0.2 * fare}`).
+
+    Args:
+        name: name of the label in reports.
+        expression: arithmetic over columns, or one column's name.
+    """
+
+    name: str
+    expression: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, written: Any) -> Any:
+        if isinstance(written, str):
+            return {"name": written, "expression": written}
+        if isinstance(written, dict) and len(written) == 1:
+            ((name, expression),) = written.items()
+            return {"name": name, "expression": expression}
+        return written
+
+    @field_validator("expression")
+    @classmethod
+    def _parses(cls, text: str) -> str:
+        Expression(text)
+        return text
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The raw columns it is computed from."""
+        return Expression(self.expression).columns
+
+
+class QuarantineLimit(Section):
+    """How many bad rows may be set aside before the run stops.
+
+    Args:
+        max_fraction: largest share of all rows.
+    """
+
+    max_fraction: float = Field(default=0.01, ge=0, le=1)
+
+
+class DataConfig(Section):
+    """The raw data.
+
+    Args:
+        path: a file, a glob or a directory (CSV, Parquet or TFRecord of tf.Examples), also `s3://…` and `gs://…`;
+            `package:NAME/FILE` is a file inside an installed Python package. Relative paths start at the spec's folder.
+        format: `auto` goes by the ending: .csv, .parquet, .tfrecord, .gz behind any of them.
+        split: how rows are divided.
+        label: what to predict.
+        weight: column with the weight of each example; None weighs all the same.
+        features: column name to `numeric` or `categorical`; other columns are kept but not given to the model.
+        schema_file: a curated TFMD schema (.pbtxt) that the data must obey; None infers one from the data.
+        anomalies: `stop` ends the run when data break the schema; `report` writes them into the report only.
+        drift: largest L-infinity distance of a categorical column's (Jensen-Shannon of a numeric column's)
+            distribution, against the last blessed run's training data; None does not look.
+        skew: the same between train and eval splits; None does not look.
+        on_bad_row: `error` stops at the first bad row; `quarantine` sets bad rows aside, counts them in the report and
+            goes on.
+        quarantine: limit for `on_bad_row: quarantine`.
+    """
+
+    path: str = Field(min_length=1)
+    format: Literal["auto", "csv", "parquet", "tfrecord"] = "auto"
+    split: SplitConfig = SplitConfig()
+    label: LabelConfig
+    weight: str | None = None
+    features: dict[str, FeatureKind] = Field(min_length=1)
+    schema_file: str | None = None
+    anomalies: Literal["stop", "report"] = "stop"
+    drift: float | None = Field(default=None, gt=0, le=1)
+    skew: float | None = Field(default=None, gt=0, le=1)
+    on_bad_row: Literal["error", "quarantine"] = "error"
+    quarantine: QuarantineLimit = QuarantineLimit()
+
+    @property
+    def used_columns(self) -> tuple[str, ...]:
+        """The raw columns that the model or the label is computed from, sorted."""
+        weight = (self.weight,) if self.weight else ()
+        return tuple(sorted({*self.features, *self.label.columns, *weight}))

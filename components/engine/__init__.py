@@ -1,0 +1,1 @@
+"""What both engines share, Arrow in process and Beam: leaf functions on record batches."""

@@ -1,0 +1,27 @@
+"""Progress of long work, told to whoever watches the run: one line of JSON per event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def report(
+    runtime: Mapping[str, Any], component: str, text: str, *, done: float | None = None, total: float | None = None
+) -> None:
+    """Say how far a component is; does nothing when nobody watches.
+
+    Args:
+        runtime: the component's runtime; its `progress` is the file that the runner reads.
+        component: name of the component.
+        text: a few words for the screen, such as `epoch 3/10, val_auc 0.91`.
+        done, total: amount of work done and in all, in any one unit.
+    """
+    path = runtime.get("progress")
+    if not path:
+        return
+    event = {"component": component, "text": text, "done": done, "total": total}
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(event) + "\n")

@@ -1,0 +1,1 @@
+"""Section `evaluation`: measure the model and decide whether it may be served."""

@@ -1,0 +1,61 @@
+"""A column of the raw data, and what the model sees of it: declared once, read by every section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+Task = Literal["binary_classification", "multiclass_classification", "regression"]
+
+
+class FeatureKind(StrEnum):
+    """What a raw column means; it decides the default transform."""
+
+    NUMERIC = "numeric"
+    CATEGORICAL = "categorical"
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One transformed feature as the model receives it.
+
+    Args:
+        name: name of the transformed feature.
+        dtype: `float32` for dense values, `int64` for ids.
+        width: size of the last axis; the tensor is `[batch, width]`.
+        cardinality: for ids, how many different ones there are (`0 … cardinality - 1`); None for dense values.
+    """
+
+    name: str
+    dtype: str
+    width: int = 1
+    cardinality: int | None = None
+
+    @property
+    def is_ids(self) -> bool:
+        """True when the values are ids to embed, False when they are dense numbers."""
+        return self.cardinality is not None
+
+
+LABEL = "label"
+"""Name of the transformed label in the transform graph, whatever the raw one is called."""
+
+WEIGHT = "weight"
+"""Name of the transformed example weight, where the spec names one."""
+
+PREDICTION_KEYS: dict[str, str] = {
+    "binary_classification": "probability",
+    "multiclass_classification": "probabilities",
+    "regression": "prediction",
+}
+"""Task to the name of the served output that evaluation reads: `[batch]`, `[batch, classes]`, `[batch]`."""
+
+SERVING_SIGNATURE = "serving_default"
+"""Takes serialized tf.Examples `examples: string [batch]`."""
+
+RAW_SIGNATURE = "raw"
+"""Takes one named tensor `[batch]` per raw feature."""
+
+TRANSFORM_SIGNATURE = "transform_features"
+"""Takes serialized tf.Examples with the label's columns; returns the transformed features and the label."""

@@ -1,0 +1,1 @@
+"""Section `model`: the Keras model and its hyperparameters."""

@@ -1,0 +1,1 @@
+"""Section `serving`: publish the model and answer requests."""

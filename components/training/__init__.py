@@ -1,0 +1,1 @@
+"""Section `training`: fit the model and export it."""

@@ -1,0 +1,1 @@
+"""Section `transform`: columns to model inputs, in one graph for training and serving."""

@@ -1,0 +1,218 @@
+"""Spec to pipeline: the DAG, read from top to bottom. Light: TFX is imported only when a node is made."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipelines.spec import LoadedSpec, PipelineSpec
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of a node, to be wired to a later node's input."""
+
+    node: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One component of the pipeline, before TFX knows of it.
+
+    Args:
+        name: the component's name; `components/<section>/component.py` defines a function of that name.
+        section: the folder.
+        config: everything in the spec that its result depends on, JSON-able; part of the cache key.
+        outputs: keys of what it produces.
+        inputs: parameter name to the output that feeds it.
+        after: nodes that must have succeeded, though nothing is read from them.
+        plugins: modules of the plug-ins it uses; their code is part of the cache key.
+        reads: what it reads from outside the pipeline: the raw `data`, or the `baseline`.
+    """
+
+    name: str
+    section: str
+    config: dict[str, Any]
+    outputs: tuple[str, ...]
+    inputs: dict[str, Output] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    reads: Literal["data", "baseline"] | None = None
+
+    def __getitem__(self, key: str) -> Output:
+        if key not in self.outputs:
+            raise KeyError(f"{self.name} has no output {key!r}; it has {', '.join(self.outputs)}")
+        return Output(self.name, key)
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """Names of the nodes that must run before it, each once."""
+        return tuple(dict.fromkeys((*(source.node for source in self.inputs.values()), *self.after)))
+
+    def component(self, runtime: Mapping[str, Any], channels: Mapping[str, Any]) -> Any:
+        """Return the TFX component.
+
+        Args:
+            runtime: where and how it runs (`root`, `data_path`, `engine`, …); never changes the result.
+            channels: input name to the TFX channel that feeds it.
+        """
+        module = importlib.import_module(f"components.{self.section}.component")
+        return getattr(module, self.name)(self.config, dict(runtime), **channels).with_id(self.name)
+
+
+def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None = None) -> tuple[Node, ...]:
+    """Return the nodes of the pipeline in the order in which they can run.
+
+    Args:
+        loaded: the spec with its file.
+        override_gate: `{"reason": …, "by": …}` pushes whatever the gate says; it is recorded with the model.
+    """
+    spec = loaded.spec
+    dump = spec.model_dump(mode="json")
+    data = dump["data"]
+    columns = {key: data[key] for key in ("features", "label", "weight")}
+
+    example_gen = Node(
+        "ExampleGen",
+        "data",
+        config={key: data[key] for key in ("format", "split", "on_bad_row", "quarantine")},
+        outputs=("examples",),
+        reads="data",
+    )
+    cleaner = Node(
+        "Cleaner",
+        "cleaning",
+        config={"cleaning": dump["cleaning"]},
+        inputs={"examples": example_gen["examples"]},
+        outputs=("examples",),
+        plugins=tuple(type(step).__module__ for step in spec.cleaning.steps),
+    )
+    statistics_gen = Node(
+        "StatisticsGen",
+        "data",
+        config={},
+        inputs={"examples": cleaner["examples"]},
+        outputs=("statistics",),
+    )
+    schema_gen = Node(
+        "SchemaGen",
+        "data",
+        config={"schema": loaded.schema_source()},
+        inputs={"statistics": statistics_gen["statistics"]},
+        outputs=("schema",),
+    )
+    latest_blessed = Node(
+        "LatestBlessed",
+        "evaluation",
+        config={},
+        outputs=("model", "statistics"),
+        reads="baseline",
+    )
+    example_validator = Node(
+        "ExampleValidator",
+        "data",
+        config={key: data[key] for key in ("anomalies", "drift", "skew", "features", "label")},
+        inputs={
+            "statistics": statistics_gen["statistics"],
+            "schema": schema_gen["schema"],
+            "baseline_statistics": latest_blessed["statistics"],
+        },
+        outputs=("anomalies",),
+    )
+    transform = Node(
+        "Transform",
+        "transform",
+        config={"columns": columns, "transform": dump["transform"], "task": spec.task},
+        inputs={"examples": cleaner["examples"], "schema": schema_gen["schema"]},
+        after=(example_validator.name,),
+        outputs=("transform_graph", "transformed_examples"),
+        plugins=_transform_plugins(spec),
+    )
+    trainer = Node(
+        "Trainer",
+        "training",
+        config={
+            "model": dump["model"],
+            "module_source": loaded.model_source(),
+            "training": dump["training"],
+            "columns": columns,
+            "task": spec.task,
+        },
+        inputs={
+            "examples": transform["transformed_examples"],
+            "transform_graph": transform["transform_graph"],
+            "schema": schema_gen["schema"],
+        },
+        outputs=("model", "model_run"),
+        plugins=() if spec.model.family is None else (type(spec.model.family).__module__,),
+    )
+    evaluator = Node(
+        "Evaluator",
+        "evaluation",
+        config={"evaluation": dump["evaluation"], "columns": columns, "task": spec.task},
+        inputs={
+            "examples": cleaner["examples"],
+            "model": trainer["model"],
+            "baseline_model": latest_blessed["model"],
+            "schema": schema_gen["schema"],
+        },
+        outputs=("evaluation", "blessing"),
+    )
+    pusher = Node(
+        "Pusher",
+        "serving",
+        config={"serving": dump["serving"], "override_gate": dict(override_gate) if override_gate else None},
+        inputs={
+            "model": trainer["model"],
+            "model_blessing": evaluator["blessing"],
+            "evaluation": evaluator["evaluation"],
+            "statistics": statistics_gen["statistics"],
+        },
+        outputs=("pushed_model",),
+    )
+    return (
+        example_gen,
+        cleaner,
+        statistics_gen,
+        schema_gen,
+        latest_blessed,
+        example_validator,
+        transform,
+        trainer,
+        evaluator,
+        pusher,
+    )
+
+
+def build_pipeline(nodes: tuple[Node, ...], spec: PipelineSpec, runtime: Mapping[str, Any]) -> Any:
+    """Return the TFX pipeline (`tfx.orchestration.pipeline.Pipeline`).
+
+    Args:
+        nodes: what `pipeline_nodes` returned.
+        spec: the whole declaration.
+        runtime: where and how components run; `root` is the folder of artifacts and of ML Metadata.
+    """
+    from tfx.orchestration import metadata, pipeline
+
+    made: dict[str, Any] = {}
+    for node in nodes:
+        channels = {name: made[source.node].outputs[source.key] for name, source in node.inputs.items()}
+        made[node.name] = node.component(runtime, channels)
+        for name in node.after:
+            made[node.name].add_upstream_node(made[name])
+    return pipeline.Pipeline(
+        pipeline_name=spec.name,
+        pipeline_root=f"{runtime['root']}/artifacts",
+        components=list(made.values()),
+        enable_cache=False,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(f"{runtime['root']}/metadata.sqlite"),
+        beam_pipeline_args=list(spec.engine.beam_pipeline_args),
+    )
+
+
+def _transform_plugins(spec: PipelineSpec) -> tuple[str, ...]:
+    steps = (step for chain in spec.transform.chains.values() for step in chain)
+    return tuple(sorted({type(step).__module__ for step in steps}))
