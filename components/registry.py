@@ -61,7 +61,7 @@ class Registry:
         partial.write_text(json.dumps(asdict(model), indent=2))
         os.replace(partial, target)
 
-    def latest_blessed(self, *, excluding_trainer_key: str | None = None) -> BlessedModel | None:
-        """Return the newest model that passed its gate, leaving out those a given Trainer key made."""
-        found = [model for model in self.all() if model.blessed and model.trainer_key != excluding_trainer_key]
+    def latest_blessed(self, *, excluding_model_uri: str | None = None) -> BlessedModel | None:
+        """Return the newest model that passed its gate, leaving out the candidate itself."""
+        found = [model for model in self.all() if model.blessed and model.model_uri != excluding_model_uri]
         return found[-1] if found else None
