@@ -1,66 +1,12 @@
-"""Spec to pipeline: the DAG, read from top to bottom. Light: TFX is imported only when a node is made."""
+"""Spec to pipeline: the DAG, read from top to bottom. Light: TFX is imported only when the pipeline is made."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from pipelines.node import Node
 from pipelines.spec import LoadedSpec, PipelineSpec
-
-
-@dataclass(frozen=True)
-class Output:
-    """One output of a node, to be wired to a later node's input."""
-
-    node: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Node:
-    """One component of the pipeline, before TFX knows of it.
-
-    Args:
-        name: the component's name; `components/<section>/component.py` defines a function of that name.
-        section: the folder.
-        config: everything in the spec that its result depends on, JSON-able; part of the cache key.
-        outputs: keys of what it produces.
-        inputs: parameter name to the output that feeds it.
-        after: nodes that must have succeeded, though nothing is read from them.
-        plugins: modules of the plug-ins it uses; their code is part of the cache key.
-        reads: what it reads from outside the pipeline: the raw `data`, or the `baseline`.
-    """
-
-    name: str
-    section: str
-    config: dict[str, Any]
-    outputs: tuple[str, ...]
-    inputs: dict[str, Output] = field(default_factory=dict)
-    after: tuple[str, ...] = ()
-    plugins: tuple[str, ...] = ()
-    reads: Literal["data", "baseline"] | None = None
-
-    def __getitem__(self, key: str) -> Output:
-        if key not in self.outputs:
-            raise KeyError(f"{self.name} has no output {key!r}; it has {', '.join(self.outputs)}")
-        return Output(self.name, key)
-
-    @property
-    def upstream(self) -> tuple[str, ...]:
-        """Names of the nodes that must run before it, each once."""
-        return tuple(dict.fromkeys((*(source.node for source in self.inputs.values()), *self.after)))
-
-    def component(self, runtime: Mapping[str, Any], channels: Mapping[str, Any]) -> Any:
-        """Return the TFX component.
-
-        Args:
-            runtime: where and how it runs (`root`, `data_path`, `engine`, …); never changes the result.
-            channels: input name to the TFX channel that feeds it.
-        """
-        module = importlib.import_module(f"components.{self.section}.component")
-        return getattr(module, self.name)(self.config, dict(runtime), **channels).with_id(self.name)
 
 
 def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None = None) -> tuple[Node, ...]:

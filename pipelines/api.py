@@ -1,0 +1,280 @@
+"""What the command line does, as Python calls, for notebooks and tests.
+
+Example:
+    >>> from pipelines.api import Pipeline
+    >>> taxi = Pipeline.load("taxi", ["training.epochs=3"])
+    >>> [step.node.name for step in taxi.plan().steps][:2]
+    ['ExampleGen', 'Cleaner']
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from components.data import preflight, source
+from components.errors import ComponentError, Problem, SpecError
+from pipelines import build, log_file
+from pipelines.plan import Choices, Plan, make_plan
+from pipelines.run_record import RunRecorder, RunResult
+from pipelines.runners.runner import Job, NodeFailed, NodeResult, Runner, Watcher
+from pipelines.spec import LoadedSpec, load_spec
+from pipelines.state import PipelineRoot
+
+DEFAULT_HOME = Path(".sluice")
+
+WatcherFactory = Callable[[TextIO], contextlib.AbstractContextManager[Watcher]]
+
+
+class Pipeline:
+    """A validated spec and the folder where its pipeline lives.
+
+    Args:
+        loaded: what `load_spec` returned.
+        root: the pipeline's folder; `.sluice/NAME` in the current directory when None.
+    """
+
+    def __init__(self, loaded: LoadedSpec, root: str | Path | None = None) -> None:
+        self.loaded = loaded
+        self.spec = loaded.spec
+        self.root = PipelineRoot(root or DEFAULT_HOME / loaded.spec.name)
+        self.data_path = source.resolve(self.spec.data.path, loaded.base_dir)
+
+    @classmethod
+    def load(
+        cls, name_or_path: str | Path, overrides: Sequence[str] = (), root: str | Path | None = None
+    ) -> Pipeline:
+        """Read a spec; see `pipelines.spec.load_spec`.
+
+        Raises:
+            SpecError: with every problem found.
+        """
+        return cls(load_spec(name_or_path, overrides), root)
+
+    def check_data(self) -> preflight.Preflight:
+        """Look at the raw data as a run does before its first component.
+
+        Raises:
+            SpecError: with every problem found, each with the line of the spec it concerns.
+        """
+        spec = self.spec
+        found = preflight.check(spec.data, self.data_path, spec.cleaning, spec.transform.chains, spec.evaluation.all_slices)
+        if found.problems:
+            raise SpecError([self._located(problem) for problem in found.problems])
+        return found
+
+    def plan(self, choices: Choices = Choices(), override_gate: str | None = None) -> Plan:
+        """Say what a run would do and why, without running anything.
+
+        Raises:
+            SpecError: the raw data are not there.
+        """
+        files = tuple(source.list_files(self.data_path, self.spec.data.format))
+        fingerprint = source.fingerprint(files, self.root.folder / "state" / "fingerprints.json")
+        nodes = build.pipeline_nodes(self.loaded, _override(override_gate))
+        return make_plan(nodes, self.root, files=files, data_fingerprint=fingerprint, choices=choices)
+
+    def run(
+        self,
+        choices: Choices = Choices(),
+        *,
+        runner: Runner | None = None,
+        override_gate: str | None = None,
+        wait: bool = False,
+        watch: WatcherFactory | None = None,
+    ) -> RunResult:
+        """Run the pipeline.
+
+        Args:
+            choices: which components.
+            runner: where; in this process on Beam when None.
+            override_gate: a reason to push the model whatever the gate says; it is recorded with the model.
+            wait: wait for another run of this pipeline instead of refusing.
+            watch: makes the watcher from a stream to the screen, since all other output goes to the log.
+
+        Raises:
+            SpecError: the spec, the data or the user's module are wrong; nothing ran.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.root.lock("starting", wait=wait))
+            plan = self.plan(choices, override_gate)
+            if not plan.all_cached:
+                self.check_data()
+            job = self._job(plan)
+            results = [NodeResult(s.node.name, s.node.section, "waiting", s.why, s.key) for s in plan.steps]
+            recorder = RunRecorder(self.loaded, job, results)
+            screen = stack.enter_context(log_file.redirected(job.run_dir / "log.txt"))
+            watcher = _Recording(stack.enter_context(watch(screen)) if watch else Watcher(), recorder)
+            watcher.changed(results)
+            result = self._execute(job, runner, watcher, results, recorder)
+            return self._with_report(result)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the record of every run, oldest first."""
+        return self.root.runs()
+
+    def serving_folder(self) -> Path:
+        """Return where blessed models are pushed to: TF Serving's base path of this model."""
+        return self.root.folder / self.spec.serving.push_to
+
+    def predict(self, rows: Any, version: int | None = None) -> Any:
+        """Answer with the model that is being served.
+
+        Args:
+            rows: a list of `{column: value}`, or a pyarrow Table.
+            version: a pushed version; the newest when None.
+
+        Returns:
+            One `{output: value}` per row.
+
+        Raises:
+            SpecError: no model was pushed yet, or a column is missing.
+        """
+        from components.serving import predict, versions
+
+        served = versions.versions(self.serving_folder())
+        chosen = version if version is not None else (served[-1] if served else None)
+        if chosen not in served:
+            known = ", ".join(map(str, served)) or "none yet"
+            what = "no pushed model" if version is None else f"version {version}"
+            problem = Problem("model", what, f"a version in {self.serving_folder()} ({known})", "Run the pipeline first.")
+            raise SpecError([problem])
+        return predict.predict_rows(self.serving_folder() / str(chosen), rows)
+
+    def tfx_pipeline(self) -> Any:
+        """Return the TFX pipeline (`tfx.orchestration.pipeline.Pipeline`), for TFX's own tools."""
+        plan = self.plan()
+        runtime = self._runtime(plan, "not-started", self.root.folder / "runs")
+        return build.build_pipeline(tuple(step.node for step in plan.steps), self.spec, runtime)
+
+    def _job(self, plan: Plan) -> Job:
+        run_id, run_dir = self.root.new_run()
+        nodes = tuple(step.node for step in plan.steps)
+
+        def make(runtime: Mapping[str, Any]) -> Any:
+            return build.build_pipeline(nodes, self.spec, runtime)
+
+        return Job(self.spec.name, run_id, run_dir, self.root, plan, self._runtime(plan, run_id, run_dir), make)
+
+    def _runtime(self, plan: Plan, run_id: str, run_dir: Path) -> dict[str, Any]:
+        """Return what every component is told about where it runs; nothing here changes a result."""
+        return {
+            "root": str(self.root.folder),
+            "data_path": self.data_path,
+            "base_dir": str(self.loaded.base_dir),
+            "engine": self.spec.engine.model_dump(mode="json"),
+            "run_id": run_id,
+            "trainer_key": plan.by_name["Trainer"].key,
+            "baseline": asdict(plan.baseline) if plan.baseline else None,
+            "progress": str(run_dir / "progress.jsonl"),
+        }
+
+    def _execute(
+        self, job: Job, runner: Runner | None, watcher: Watcher, results: list[NodeResult], recorder: RunRecorder
+    ) -> RunResult:
+        from pipelines.runners import beam
+
+        if job.plan.all_cached:
+            for step, result in zip(job.plan.steps, results, strict=True):
+                if step.record:
+                    beam.fill_from_record(result, step.record)
+                else:
+                    result.status = "skipped"
+            watcher.changed(results)
+            return recorder.write("cached")
+        try:
+            self._check_code(watcher, job)
+            (runner or beam.BeamRunner()).run(job, watcher, results)
+        except NodeFailed as failed:
+            logging.getLogger("sluice").error("%s failed:\n%s", failed.name, "".join(traceback.format_exception(failed)))
+            return recorder.write("failed", self._failure(failed, job))
+        done = recorder.write("running")
+        if done.pushed or any(result.name == "Pusher" and result.status == "cached" for result in results):
+            return recorder.write("pushed" if done.pushed else "blocked")
+        reached = any(result.name == "Pusher" and result.status == "done" for result in results)
+        return recorder.write("blocked" if reached else "partial")
+
+    def _check_code(self, watcher: Watcher, job: Job) -> None:
+        """Find errors in the user's module and in optimizer arguments before the first component runs."""
+        if job.plan.by_name["Trainer"].action != "run":
+            return
+        watcher.loading("TensorFlow and Keras")
+        from components.training import check
+
+        problems = check.check_before_run(job.plan.by_name["Trainer"].node.config, job.runtime)
+        if problems:
+            raise SpecError([self._located(problem) for problem in problems])
+
+    def _failure(self, failed: NodeFailed, job: Job) -> dict[str, Any]:
+        cause = _find_component_error(failed.cause)
+        where = cause.spec_path if cause and cause.spec_path else None
+        return {
+            "component": failed.name,
+            "message": cause.message if cause else _last_line(failed.cause),
+            "spec_path": where,
+            "spec_line": self.loaded.where(where) if where else None,
+            "remedy": cause.remedy if cause else "",
+            "log": str(job.run_dir / "log.txt"),
+        }
+
+    def _with_report(self, result: RunResult) -> RunResult:
+        from components.report import page
+
+        try:
+            page.write_report(result.folder)
+        except Exception:
+            # a page that cannot be drawn must not turn a finished run into a failed one
+            logging.getLogger("sluice").exception("the report could not be written")
+        return result
+
+    def _located(self, problem: Problem) -> Problem:
+        if problem.file:
+            return problem
+        parts = tuple(int(part) if part.isdigit() else part for part in problem.where.split("."))
+        line = self.loaded.source.line(parts)
+        return Problem(
+            problem.where, problem.received, problem.expected, problem.remedy, self.loaded.source.file, line
+        )
+
+
+class _Recording(Watcher):
+    """Writes `run.json` at every change, then tells the screen."""
+
+    def __init__(self, screen: Watcher, recorder: RunRecorder) -> None:
+        self.screen = screen
+        self.recorder = recorder
+
+    def loading(self, what: str) -> None:
+        self.screen.loading(what)
+
+    def changed(self, results: list[NodeResult]) -> None:
+        self.recorder.write("running")
+        self.screen.changed(results)
+
+    def progress(self, component: str, text: str, done: float | None, total: float | None) -> None:
+        self.screen.progress(component, text, done, total)
+
+
+def _override(reason: str | None) -> dict[str, str] | None:
+    return None if reason is None else {"reason": reason, "by": getpass.getuser()}
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _find_component_error(error: BaseException) -> ComponentError | None:
+    return next((item for item in _chain(error) if isinstance(item, ComponentError)), None)
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:1000]

@@ -1,0 +1,176 @@
+"""Run a pipeline in this process: TFX's launcher for each component, Apache Beam inside them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from pipelines.plan import Step
+from pipelines.runners.monitor import Monitor
+from pipelines.runners.runner import Job, NodeFailed, NodeResult, Runner, Watcher
+from pipelines.state import Record, read_json
+
+
+class BeamRunner(Runner):
+    """Runs components one after another in this process; ML Metadata records every execution.
+
+    What is cached is decided by the plan, not by TFX: its own key would change with every Beam flag.
+    """
+
+    def run(self, job: Job, watcher: Watcher, results: list[NodeResult]) -> None:
+        """Run what the plan says; see `Runner.run`."""
+        watcher.loading("TensorFlow and TFX")
+        pipeline = job.build(job.runtime)
+        from tfx.dsl.compiler import compiler
+
+        self.run_ir(compiler.Compiler().compile(pipeline), job, watcher, results)
+
+    def run_ir(self, ir: Any, job: Job, watcher: Watcher, results: list[NodeResult]) -> None:
+        """Run a compiled pipeline (`pipeline_pb2.Pipeline`); `tfx run create` arrives here too."""
+        launches = _Launches(ir, job)
+        by_name = {result.name: result for result in results}
+        launches.bury_the_dead()
+        with Monitor(Path(job.runtime["progress"]), watcher) as monitor:
+            for step in job.plan.steps:
+                result = by_name[step.node.name]
+                if step.action == "skip":
+                    result.status = "skipped"
+                elif step.action == "cached":
+                    self._reuse(step, launches, result)
+                else:
+                    self._launch(step, launches, result, monitor, job, watcher, results)
+                watcher.changed(results)
+
+    def _reuse(self, step: Step, launches: _Launches, result: NodeResult) -> None:
+        record = step.record
+        if record is None:
+            raise RuntimeError(f"{step.node.name} is planned as cached without a record")
+        launches.publish_cached(step.node.name, record)
+        fill_from_record(result, record)
+
+    def _launch(
+        self,
+        step: Step,
+        launches: _Launches,
+        result: NodeResult,
+        monitor: Monitor,
+        job: Job,
+        watcher: Watcher,
+        results: list[NodeResult],
+    ) -> None:
+        result.status = "running"
+        watcher.changed(results)
+        monitor.take_peak()
+        started = time.perf_counter()
+        try:
+            inputs, outputs = launches.launch(step.node.name)
+        except Exception as error:
+            result.status = "failed"
+            raise NodeFailed(step.node.name, error) from error
+        finally:
+            result.seconds = round(time.perf_counter() - started, 2)
+            result.peak_memory_mb = monitor.take_peak()
+        first = outputs[step.node.outputs[0]]["uri"]
+        record = Record(
+            node=step.node.name,
+            key=step.key,
+            facts=step.facts,
+            inputs=inputs,
+            outputs=outputs,
+            run_id=job.run_id,
+            seconds=result.seconds,
+            peak_memory_mb=result.peak_memory_mb,
+            summary=read_json(Path(first) / "summary.json") or {},
+        )
+        job.root.write_record(record)
+        fill_from_record(result, record)
+        result.status = "done"
+
+
+def fill_from_record(result: NodeResult, record: Record) -> None:
+    """Say of a component what its record says; a cached one keeps the time it once took out of this run's."""
+    result.status = "cached"
+    result.outputs = record.output_uris
+    result.summary = record.summary
+
+
+class _Launches:
+    """TFX's launcher and ML Metadata for the components of one compiled pipeline."""
+
+    def __init__(self, ir: Any, job: Job) -> None:
+        from tfx.orchestration import metadata
+        from tfx.orchestration.local import runner_utils
+        from tfx.orchestration.portable import runtime_parameter_utils
+
+        runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": job.run_id})
+        self.ir = ir
+        self.deployment = runner_utils.extract_local_deployment_config(ir)
+        self.connection = metadata.Metadata(
+            metadata.sqlite_metadata_connection_config(str(job.root.metadata)),
+        )
+        self.artifacts = job.root.folder / "artifacts"
+        self.nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
+
+    def launch(self, name: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+        """Run a component; return the folders it read, and its outputs as a `Record` holds them."""
+        from tfx.orchestration.local import runner_utils
+        from tfx.orchestration.portable import launcher
+
+        info = launcher.Launcher(
+            pipeline_node=self.nodes[name],
+            mlmd_connection=self.connection,
+            pipeline_info=self.ir.pipeline_info,
+            pipeline_runtime_spec=self.ir.runtime_spec,
+            executor_spec=runner_utils.extract_executor_spec(self.deployment, name),
+            custom_driver_spec=runner_utils.extract_custom_driver_spec(self.deployment, name),
+        ).launch()
+        if info is None or not info.output_dict:
+            raise RuntimeError(f"TFX did not run {name}: its inputs were not found in ML Metadata")
+        inputs = {key: artifacts[0].uri for key, artifacts in info.input_dict.items() if artifacts}
+        outputs = {
+            key: {"uri": artifacts[0].uri, "artifact_id": artifacts[0].id, "type": artifacts[0].type_name}
+            for key, artifacts in info.output_dict.items()
+        }
+        return inputs, outputs
+
+    def publish_cached(self, name: str, record: Record) -> None:
+        """Tell ML Metadata that this run uses a finished execution again, so that lineage stays whole."""
+        from tfx.orchestration.portable import execution_publish_utils
+        from tfx.orchestration.portable.mlmd import context_lib
+        from tfx.types import artifact_utils
+
+        node = self.nodes[name]
+        with self.connection as handle:
+            contexts = context_lib.prepare_contexts(handle, node.contexts)
+            ids = [output["artifact_id"] for output in record.outputs.values()]
+            found = {artifact.id: artifact for artifact in handle.store.get_artifacts_by_id(ids)}
+            types = {kind.id: kind for kind in handle.store.get_artifact_types()}
+            outputs = {
+                key: [
+                    artifact_utils.deserialize_artifact(
+                        types[found[output["artifact_id"]].type_id], found[output["artifact_id"]]
+                    )
+                ]
+                for key, output in record.outputs.items()
+            }
+            execution = execution_publish_utils.register_execution(handle, node.node_info.type, contexts)
+            execution_publish_utils.publish_cached_executions(handle, contexts, [execution], [outputs])
+
+    def bury_the_dead(self) -> None:
+        """Mark executions of killed runs as failed and delete the folders they left half-written.
+
+        The pipeline's lock is held, so whatever claims to be running is not.
+        """
+        from ml_metadata.proto import metadata_store_pb2
+
+        with self.connection as handle:
+            running = metadata_store_pb2.Execution.RUNNING
+            dead = [item for item in handle.store.get_executions() if item.last_known_state == running]
+            for execution in dead:
+                execution.last_known_state = metadata_store_pb2.Execution.FAILED
+                for folder in self.artifacts.glob(f"*/*/{execution.id}"):
+                    shutil.rmtree(folder, ignore_errors=True)
+            if dead:
+                handle.store.put_executions(dead)
