@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, RootModel, SerializeAsAny
-from pydantic import ConfigDict
+from pydantic import BeforeValidator, ConfigDict, RootModel, SerializeAsAny
 
 from components import catalog
 from components.cleaning.step import CleaningStep
