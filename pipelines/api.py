@@ -21,9 +21,9 @@ from typing import Any, TextIO
 from components.data import preflight, source
 from components.errors import ComponentError, Problem, SpecError
 from pipelines import build, log_file
-from pipelines.plan import Choices, Plan, make_plan
+from pipelines.plan import EVERYTHING, Choices, Plan, make_plan
 from pipelines.run_record import RunRecorder, RunResult
-from pipelines.runners.runner import Job, NodeFailed, NodeResult, Runner, Watcher
+from pipelines.runners.runner import Job, NodeFailedError, NodeResult, Runner, Watcher
 from pipelines.spec import LoadedSpec, load_spec
 from pipelines.state import PipelineRoot
 
@@ -44,12 +44,12 @@ class Pipeline:
         self.loaded = loaded
         self.spec = loaded.spec
         self.root = PipelineRoot(root or DEFAULT_HOME / loaded.spec.name)
-        self.data_path = source.resolve(self.spec.data.path, loaded.base_dir)
+        # a path typed on the command line starts where it was typed
+        start = Path.cwd() if "data.path" in loaded.overrides else loaded.base_dir
+        self.data_path = source.resolve(self.spec.data.path, start)
 
     @classmethod
-    def load(
-        cls, name_or_path: str | Path, overrides: Sequence[str] = (), root: str | Path | None = None
-    ) -> Pipeline:
+    def load(cls, name_or_path: str | Path, overrides: Sequence[str] = (), root: str | Path | None = None) -> Pipeline:
         """Read a spec; see `pipelines.spec.load_spec`.
 
         Raises:
@@ -64,12 +64,14 @@ class Pipeline:
             SpecError: with every problem found, each with the line of the spec it concerns.
         """
         spec = self.spec
-        found = preflight.check(spec.data, self.data_path, spec.cleaning, spec.transform.chains, spec.evaluation.all_slices)
+        found = preflight.check(
+            spec.data, self.data_path, spec.cleaning, spec.transform.chains, spec.evaluation.all_slices
+        )
         if found.problems:
             raise SpecError([self._located(problem) for problem in found.problems])
         return found
 
-    def plan(self, choices: Choices = Choices(), override_gate: str | None = None) -> Plan:
+    def plan(self, choices: Choices = EVERYTHING, override_gate: str | None = None) -> Plan:
         """Say what a run would do and why, without running anything.
 
         Raises:
@@ -82,7 +84,7 @@ class Pipeline:
 
     def run(
         self,
-        choices: Choices = Choices(),
+        choices: Choices = EVERYTHING,
         *,
         runner: Runner | None = None,
         override_gate: str | None = None,
@@ -143,7 +145,9 @@ class Pipeline:
         if chosen not in served:
             known = ", ".join(map(str, served)) or "none yet"
             what = "no pushed model" if version is None else f"version {version}"
-            problem = Problem("model", what, f"a version in {self.serving_folder()} ({known})", "Run the pipeline first.")
+            problem = Problem(
+                "model", what, f"a version in {self.serving_folder()} ({known})", "Run the pipeline first."
+            )
             raise SpecError([problem])
         return predict.predict_rows(self.serving_folder() / str(chosen), rows)
 
@@ -183,7 +187,7 @@ class Pipeline:
         if job.plan.all_cached:
             for step, result in zip(job.plan.steps, results, strict=True):
                 if step.record:
-                    beam.fill_from_record(result, step.record)
+                    beam.fill_from_record(result, step.record, "cached")
                 else:
                     result.status = "skipped"
             watcher.changed(results)
@@ -191,8 +195,10 @@ class Pipeline:
         try:
             self._check_code(watcher, job)
             (runner or beam.BeamRunner()).run(job, watcher, results)
-        except NodeFailed as failed:
-            logging.getLogger("sluice").error("%s failed:\n%s", failed.name, "".join(traceback.format_exception(failed)))
+        except NodeFailedError as failed:
+            logging.getLogger("sluice").error(
+                "%s failed:\n%s", failed.name, "".join(traceback.format_exception(failed))
+            )
             return recorder.write("failed", self._failure(failed, job))
         done = recorder.write("running")
         if done.pushed or any(result.name == "Pusher" and result.status == "cached" for result in results):
@@ -207,11 +213,11 @@ class Pipeline:
         watcher.loading("TensorFlow and Keras")
         from components.training import check
 
-        problems = check.check_before_run(job.plan.by_name["Trainer"].node.config, job.runtime)
+        problems = check.check_before_run(job.plan.by_name["Trainer"].node.config, job.runtime["base_dir"])
         if problems:
             raise SpecError([self._located(problem) for problem in problems])
 
-    def _failure(self, failed: NodeFailed, job: Job) -> dict[str, Any]:
+    def _failure(self, failed: NodeFailedError, job: Job) -> dict[str, Any]:
         cause = _find_component_error(failed.cause)
         where = cause.spec_path if cause and cause.spec_path else None
         return {
@@ -238,9 +244,7 @@ class Pipeline:
             return problem
         parts = tuple(int(part) if part.isdigit() else part for part in problem.where.split("."))
         line = self.loaded.source.line(parts)
-        return Problem(
-            problem.where, problem.received, problem.expected, problem.remedy, self.loaded.source.file, line
-        )
+        return Problem(problem.where, problem.received, problem.expected, problem.remedy, self.loaded.source.file, line)
 
 
 class _Recording(Watcher):

@@ -91,6 +91,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "examples": transform["transformed_examples"],
             "transform_graph": transform["transform_graph"],
             "schema": schema_gen["schema"],
+            "raw_examples": cleaner["examples"],
         },
         outputs=("model", "model_run"),
         plugins=() if spec.model.family is None else (type(spec.model.family).__module__,),

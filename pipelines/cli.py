@@ -14,7 +14,9 @@ from components.errors import SluiceError, SpecError
 from pipelines import screen
 from pipelines.spec import load_spec
 
-ROOT = click.option("--root", type=click.Path(path_type=Path), help="The pipeline's folder; .sluice/NAME when not given.")
+ROOT = click.option(
+    "--root", type=click.Path(path_type=Path), help="The pipeline's folder; .sluice/NAME when not given."
+)
 SPEC = click.argument("spec")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
 
@@ -46,9 +48,7 @@ def run(spec: str, overrides: tuple[str, ...], no_cache: bool, **options: Any) -
     choices = Choices(options["from_node"], options["to_node"], not no_cache)
     console = _console()
     console.print(f"[bold]{pipeline.spec.name}[/] · {pipeline.loaded.path}", soft_wrap=True)
-    result = pipeline.run(
-        choices, override_gate=options["override_gate"], wait=options["wait"], watch=screen.watching
-    )
+    result = pipeline.run(choices, override_gate=options["override_gate"], wait=options["wait"], watch=screen.watching)
     screen.print_result(console, result)
     sys.exit(result.exit_code)
 

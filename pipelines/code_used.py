@@ -37,11 +37,11 @@ def code_hashes(section: str, component: str, plugins: Iterable[str]) -> dict[st
 def _entry(module: str, component: str) -> str:
     """Follow a re-export, so that components that share a folder do not share each other's code."""
     file = _file(module)
-    if file is not None:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                if any((alias.asname or alias.name) == component for alias in node.names):
-                    return node.module
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if file else ():
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = {alias.asname or alias.name for alias in node.names}
+            if component in names:
+                return node.module
     return module
 
 

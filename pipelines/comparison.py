@@ -73,8 +73,8 @@ def comparison_view(comparison: Comparison) -> RenderableType:
     parts += [Text("metrics", style="bold"), metrics] if comparison.metrics else [Text("metrics: none", style="dim")]
     moved = sorted(comparison.slices.items(), key=lambda item: _largest_change(item[1]))[:10]
     if moved:
-        rows = {f"{name} · {metric}": pair for name, values in moved for metric, pair in values.items()}
-        parts += [Text("slices that moved most", style="bold"), _values_table("slice", rows)]
+        flat = {f"{name} · {metric}": pair for name, values in moved for metric, pair in values.items()}
+        parts += [Text("slices that moved most", style="bold"), _values_table("slice", flat)]
     return Group(*parts)
 
 

@@ -88,7 +88,12 @@ def _allow_short_forms(definitions: dict[str, Any]) -> None:
     """Add the forms that a validator of the section turns into the long one."""
     text = {"type": "string"}
     single = {"type": "object", "minProperties": 1, "maxProperties": 1}
-    for name, forms in {"GateRule": [text], "LabelConfig": [text, single], "OptimizerConfig": [text, single]}.items():
+    short: dict[str, list[dict[str, Any]]] = {
+        "GateRule": [text],
+        "LabelConfig": [text, single],
+        "OptimizerConfig": [text, single],
+    }
+    for name, forms in short.items():
         definitions[name] = {"anyOf": [*forms, definitions[name]]}
     rule = definitions["GateRule"]["anyOf"][-1]["properties"]["slice"]
     definitions["GateRule"]["anyOf"][-1]["properties"]["slice"] = {"anyOf": [text, rule]}

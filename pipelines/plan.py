@@ -15,8 +15,8 @@ from typing import Any
 from components.data.source import SourceFile
 from components.errors import Problem, SpecError
 from components.registry import BlessedModel
-from pipelines.node import Node
 from pipelines.code_used import code_hashes
+from pipelines.node import Node
 from pipelines.state import PipelineRoot, Record
 
 LIBRARIES = (
@@ -46,6 +46,9 @@ class Choices:
     from_node: str | None = None
     to_node: str | None = None
     use_cache: bool = True
+
+
+EVERYTHING = Choices()
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def make_plan(
     *,
     files: tuple[SourceFile, ...],
     data_fingerprint: str,
-    choices: Choices = Choices(),
+    choices: Choices = EVERYTHING,
 ) -> Plan:
     """Decide for each component whether it runs.
 
@@ -135,9 +138,9 @@ class _Planner:
         return self.root.registry.latest_blessed(excluding_model_uri=own)
 
     def _decide(self, node: Node) -> Step:
+        # only what a node reads counts: what merely comes before it would make the baseline depend on itself
         facts = self._facts(node)
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
-        upstream = [self.step(name) for name in node.upstream]
         if self._behind_the_end(node.name):
             return Step(node, "skip", f"after {self.choices.to_node}", key, facts)
         if not self.choices.use_cache:
@@ -152,7 +155,6 @@ class _Planner:
             return Step(node, "run", f"{moved[0]} runs again", key, facts)
         if why := self._stale(node, record):
             return Step(node, "run", why, key, facts)
-        del upstream
         return Step(node, "cached", f"made in run {record.run_id}", key, facts, record)
 
     def _facts(self, node: Node) -> dict[str, Any]:

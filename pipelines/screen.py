@@ -180,7 +180,9 @@ def print_result(console: Console, result: RunResult) -> None:
 
 
 def _print_verdict(console: Console, verdict: dict[str, Any]) -> None:
-    head = "[bold green]The gate lets the model pass[/]" if verdict["passed"] else "[bold red]The gate blocks the model[/]"
+    head = (
+        "[bold green]The gate lets the model pass[/]" if verdict["passed"] else "[bold red]The gate blocks the model[/]"
+    )
     console.print(head)
     for reason in verdict["reasons"]:
         console.print(f"  · {escape(reason)}", soft_wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,6 +17,7 @@ from components.errors import Problem, SpecError
 from components.evaluation.config import METRICS, EvaluationConfig
 from components.features import Task
 from components.model.config import ModelConfig
+from components.model.custom import check_source
 from components.serving.config import ServingConfig
 from components.training.config import TrainingConfig
 from components.transform.config import TransformConfig
@@ -165,7 +165,7 @@ def _chains_have_a_source(loaded: LoadedSpec) -> Iterator[Problem]:
     """A chain starts from a feature of its name, or from a step that names its columns."""
     features = loaded.spec.data.features
     for name, chain in loaded.spec.transform.chains.items():
-        source = getattr(chain[0], "source_columns", lambda: ())() if chain else ()
+        source = chain[0].source_columns() if chain else ()
         if name not in features and not source:
             guess = catalog.nearest(name, list(features))
             yield _problem(
@@ -178,9 +178,19 @@ def _chains_have_a_source(loaded: LoadedSpec) -> Iterator[Problem]:
         for column in source:
             if column not in features:
                 yield _problem(
-                    loaded, ("transform", name), f"column {column!r}", f"one of {', '.join(features)}",
+                    loaded,
+                    ("transform", name),
+                    f"column {column!r}",
+                    f"one of {', '.join(features)}",
                     f"Declare it in data.features: {column}: categorical.",
                 )
+
+
+def _steps_fit_their_columns(loaded: LoadedSpec) -> Iterator[Problem]:
+    """Each transform step gets the kind of column that it takes, and a chain ends in what a model can read."""
+    data = loaded.spec.data
+    for problem in loaded.spec.transform.problems(data.features, data.weight):
+        yield _problem(loaded, *problem)
 
 
 def _gate_metrics_fit_the_task(loaded: LoadedSpec) -> Iterator[Problem]:
@@ -195,8 +205,11 @@ def _gate_metrics_fit_the_task(loaded: LoadedSpec) -> Iterator[Problem]:
             yield _problem(loaded, at, f"metric {rule.metric!r}", f"one of {', '.join(known)} for {spec.task}", remedy)
         if rule.confidence is not None and spec.evaluation.bootstrap_samples < 20:
             yield _problem(
-                loaded, at, f"confidence: {rule.confidence} with {spec.evaluation.bootstrap_samples} resamples",
-                "at least 20 resamples", "Set evaluation.bootstrap_samples to 200, or drop confidence.",
+                loaded,
+                at,
+                f"confidence: {rule.confidence} with {spec.evaluation.bootstrap_samples} resamples",
+                "at least 20 resamples",
+                "Set evaluation.bootstrap_samples to 200, or drop confidence.",
             )
 
 
@@ -214,10 +227,26 @@ def _files_exist(loaded: LoadedSpec) -> Iterator[Problem]:
             )
 
 
+def _model_module_is_usable(loaded: LoadedSpec) -> Iterator[Problem]:
+    """The user's model file is Python and defines the builder that the spec names."""
+    custom = loaded.spec.model.custom
+    if custom is not None and (loaded.base_dir / custom.module).is_file():
+        try:
+            text = (loaded.base_dir / custom.module).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            yield _problem(
+                loaded, ("model", "module"), f"{custom.module!r} ({error.reason})", "UTF-8 text", "Save it so."
+            )
+        else:
+            yield from check_source(text, custom.builder, custom.parameters, custom.module)
+
+
 RULES: tuple[Callable[[LoadedSpec], Iterator[Problem]], ...] = (
     _label_is_no_feature,
     _chains_have_a_source,
+    _steps_fit_their_columns,
     _gate_metrics_fit_the_task,
     _files_exist,
+    _model_module_is_usable,
 )
 """What must hold across sections; each rule yields what is wrong."""

@@ -91,7 +91,9 @@ def read_yaml(path: Path) -> YamlSource:
         )
         raise SpecError([problem]) from error
     if not isinstance(node, yaml.MappingNode):
-        problem = Problem("spec", "no mapping", "keys such as name, data, model", "Start from `sluice init`.", str(path))
+        problem = Problem(
+            "spec", "no mapping", "keys such as name, data, model", "Start from `sluice init`.", str(path)
+        )
         raise SpecError([problem])
     lines: dict[Location, int] = {}
     problems: list[Problem] = []
@@ -101,9 +103,7 @@ def read_yaml(path: Path) -> YamlSource:
     return YamlSource(str(path), yaml.safe_load(text), lines)
 
 
-def _collect(
-    node: yaml.Node, at: Location, lines: dict[Location, int], problems: list[Problem], file: str
-) -> None:
+def _collect(node: yaml.Node, at: Location, lines: dict[Location, int], problems: list[Problem], file: str) -> None:
     lines.setdefault(at, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()

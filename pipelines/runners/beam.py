@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines.plan import Step
 from pipelines.runners.monitor import Monitor
-from pipelines.runners.runner import Job, NodeFailed, NodeResult, Runner, Watcher
+from pipelines.runners.runner import Job, NodeFailedError, NodeResult, Runner, Watcher
 from pipelines.state import Record, read_json
 
 
@@ -37,38 +37,23 @@ class BeamRunner(Runner):
                 result = by_name[step.node.name]
                 if step.action == "skip":
                     result.status = "skipped"
-                elif step.action == "cached":
-                    self._reuse(step, launches, result)
+                elif step.record is not None:
+                    launches.publish_cached(step.node.name, step.record)
+                    fill_from_record(result, step.record, "cached")
                 else:
-                    self._launch(step, launches, result, monitor, job, watcher, results)
+                    result.status = "running"
+                    watcher.changed(results)
+                    self._launch(step, launches, result, monitor)
                 watcher.changed(results)
 
-    def _reuse(self, step: Step, launches: _Launches, result: NodeResult) -> None:
-        record = step.record
-        if record is None:
-            raise RuntimeError(f"{step.node.name} is planned as cached without a record")
-        launches.publish_cached(step.node.name, record)
-        fill_from_record(result, record)
-
-    def _launch(
-        self,
-        step: Step,
-        launches: _Launches,
-        result: NodeResult,
-        monitor: Monitor,
-        job: Job,
-        watcher: Watcher,
-        results: list[NodeResult],
-    ) -> None:
-        result.status = "running"
-        watcher.changed(results)
+    def _launch(self, step: Step, launches: _Launches, result: NodeResult, monitor: Monitor) -> None:
         monitor.take_peak()
         started = time.perf_counter()
         try:
             inputs, outputs = launches.launch(step.node.name)
         except Exception as error:
             result.status = "failed"
-            raise NodeFailed(step.node.name, error) from error
+            raise NodeFailedError(step.node.name, error) from error
         finally:
             result.seconds = round(time.perf_counter() - started, 2)
             result.peak_memory_mb = monitor.take_peak()
@@ -79,19 +64,18 @@ class BeamRunner(Runner):
             facts=step.facts,
             inputs=inputs,
             outputs=outputs,
-            run_id=job.run_id,
+            run_id=launches.job.run_id,
             seconds=result.seconds,
             peak_memory_mb=result.peak_memory_mb,
             summary=read_json(Path(first) / "summary.json") or {},
         )
-        job.root.write_record(record)
-        fill_from_record(result, record)
-        result.status = "done"
+        launches.job.root.write_record(record)
+        fill_from_record(result, record, "done")
 
 
-def fill_from_record(result: NodeResult, record: Record) -> None:
+def fill_from_record(result: NodeResult, record: Record, status: str) -> None:
     """Say of a component what its record says; a cached one keeps the time it once took out of this run's."""
-    result.status = "cached"
+    result.status = status
     result.outputs = record.output_uris
     result.summary = record.summary
 
@@ -106,6 +90,7 @@ class _Launches:
 
         runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": job.run_id})
         self.ir = ir
+        self.job = job
         self.deployment = runner_utils.extract_local_deployment_config(ir)
         self.connection = metadata.Metadata(
             metadata.sqlite_metadata_connection_config(str(job.root.metadata)),

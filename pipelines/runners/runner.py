@@ -74,7 +74,7 @@ class Watcher:
         """A running component says how far it is."""
 
 
-class NodeFailed(Exception):
+class NodeFailedError(Exception):
     """A component raised.
 
     Args:
@@ -96,5 +96,5 @@ class Runner(ABC):
         """Run what the plan says, keeping `results` true at every moment.
 
         Raises:
-            NodeFailed: a component raised; nothing that had finished is lost.
+            NodeFailedError: a component raised; nothing that had finished is lost.
         """

@@ -1,0 +1,76 @@
+"""A bad model does not pass, and what was served still is."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.bench.data import taxi_file
+from tests.e2e.conftest import QUICK, Sluice, actions
+
+
+@pytest.fixture(scope="module")
+def shuffled(tmp_path_factory):
+    """The taxi file with tips and fares dealt to the wrong rows: nothing is left to learn."""
+    header, *rows = [line.split(",") for line in taxi_file().read_text().splitlines()]
+    tips = header.index("tips")
+    deck = np.random.default_rng(0).permutation([row[tips] for row in rows])
+    path = tmp_path_factory.mktemp("shuffled") / "data.csv"
+    with path.open("w") as file:
+        file.write(",".join(header) + "\n")
+        for row, tip in zip(rows, deck, strict=True):
+            row[tips] = tip
+            file.write(",".join(row) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def blocked(tmp_path_factory, shuffled) -> tuple[Sluice, list[int], str]:
+    """A good model, then one from shuffled labels; returns the versions before it and what the run printed."""
+    folder = tmp_path_factory.mktemp("gate")
+    sluice = Sluice(folder / "root", folder)
+    sluice("run", "taxi", *QUICK)
+    before = sluice.versions()
+    printed = sluice("run", "taxi", *QUICK, f"data.path={shuffled}", check=3).stdout
+    return sluice, before, printed
+
+
+def test_a_model_from_shuffled_labels_is_blocked_with_reasons(blocked):
+    sluice, _, printed = blocked
+    run = sluice.latest()
+    assert run["status"] == "blocked"
+    assert not run["verdict"]["passed"]
+    failed = [rule for rule in run["verdict"]["rules"] if rule["verdict"] == "fail"]
+    assert {"auc >= 0.85"} <= {rule["rule"] for rule in failed}
+    assert any("drop" in rule["rule"] and rule["baseline_value"] > 0.85 for rule in failed)
+    assert "The gate blocks the model" in printed
+    assert "nothing; what was being served still is" in printed
+
+
+def test_the_good_model_is_still_served(blocked):
+    sluice, before, _ = blocked
+    assert len(before) == 1
+    assert sluice.versions() == before
+
+
+def test_the_same_blocked_run_again_is_still_blocked(blocked, shuffled):
+    sluice, before, _ = blocked
+    sluice("run", "taxi", *QUICK, f"data.path={shuffled}", check=3)
+    assert sluice.latest()["status"] == "cached"
+    assert sluice.versions() == before
+
+
+def test_the_gate_can_be_overridden_and_the_model_says_who_and_why(blocked, shuffled):
+    sluice, before, _ = blocked
+    sluice("run", "taxi", *QUICK, f"data.path={shuffled}", "--override-gate", "a drill")
+    run = sluice.latest()
+    assert actions(run)["Trainer"] == "cached"
+    assert actions(run)["Pusher"] == "done"
+    newest = sluice.versions()[-1]
+    assert newest not in before
+    entry = json.loads((sluice.root / "registry" / f"{newest}.json").read_text())
+    assert entry["blessed"] is False
+    assert entry["override"]["reason"] == "a drill"
+    assert entry["override"]["by"]
