@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -23,3 +29,21 @@ def test_a_spec_is_read_without_loading_anything_heavy():
     code = f"import sys, {', '.join(modules)}\nprint(*{set(heavy)} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_every_imported_package_is_a_declared_dependency():
+    """What comes only through another package can leave with that package's next version."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    providers = importlib.metadata.packages_distributions()
+    undeclared = {}
+    for file in [*REPOSITORY.glob("pipelines/**/*.py"), *REPOSITORY.glob("components/**/*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported = [node.module]
+            for package in {name.split(".")[0] for name in imported}:
+                ours = package in sys.stdlib_module_names or package in ("pipelines", "components")
+                if not ours and not declared & {canonicalize_name(name) for name in providers.get(package, [])}:
+                    undeclared[package] = str(file.relative_to(REPOSITORY))
+    assert undeclared == {}
