@@ -18,6 +18,8 @@ METRICS: dict[str, tuple[str, ...]] = {
 
 LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae", "mse"})
 
+MIN_EXAMPLES_ON_SLICES = 100
+
 _RULE = re.compile(r"^\s*(\w+)\s*(>=|<=)\s*(\S+)\s*$")
 _CHANGE = re.compile(r"^\s*(\w+)\s+(drop|rise)\s*<=\s*(\S+)\s*$")
 
@@ -25,7 +27,8 @@ _CHANGE = re.compile(r"^\s*(\w+)\s+(drop|rise)\s*<=\s*(\S+)\s*$")
 class GateRule(Section):
     """One condition that the model must meet.
 
-    In YAML `auc >= 0.8`, `log_loss <= 0.5`, `accuracy drop <= 0.005` (against the latest blessed model) or the long form.
+    In YAML `auc >= 0.8`, `log_loss <= 0.5`, `accuracy drop <= 0.005` (against the latest blessed model) or the long
+    form.
 
     Args:
         metric: name of a metric of the task.
@@ -34,8 +37,10 @@ class GateRule(Section):
             is better, is `rise_at_most`).
         rise_at_most: how much higher than the baseline it may be.
         against: what a drop or rise is measured against.
-        slice: feature, or features (`[hour, day]`), whose every value is a slice the rule must hold on; None is all rows.
-        min_examples: a slice with fewer rows gives the verdict "not enough data to say".
+        slice: raw column, or columns (`[hour, day]`), whose every value is a slice the rule must hold on; None is all
+            rows.
+        min_examples: fewer rows than this give the verdict "not enough data to say"; None is 100 on slices and 1 on all
+            rows.
         confidence: with 0.95, say, the rule must hold at the unfavourable end of that bootstrap interval; None
             compares the metric itself.
     """
@@ -47,7 +52,7 @@ class GateRule(Section):
     rise_at_most: float | None = Field(default=None, ge=0)
     against: Literal["latest_blessed"] = "latest_blessed"
     slice: tuple[str, ...] | None = None
-    min_examples: int = Field(default=100, ge=1)
+    min_examples: int | None = Field(default=None, ge=1)
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
 
     @model_validator(mode="before")
@@ -70,6 +75,13 @@ class GateRule(Section):
         if sum(bound is not None for bound in bounds) != 1:
             raise ValueError("a rule has exactly one of at_least, at_most, drop_at_most, rise_at_most")
         return self
+
+    @property
+    def enough_examples(self) -> int:
+        """The number of rows from which the rule has enough data."""
+        if self.min_examples is not None:
+            return self.min_examples
+        return MIN_EXAMPLES_ON_SLICES if self.slice else 1
 
     @property
     def is_relative(self) -> bool:
