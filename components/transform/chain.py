@@ -1,0 +1,101 @@
+"""Run the chains of the spec on raw features, inside the transform graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+from tensorflow_transform import schema_inference
+
+from components.errors import ComponentError, SluiceError
+from components.features import FeatureKind
+from components.transform.column import Column, raw_column
+from components.transform.config import KINDS
+from components.transform.learned import keep_learned
+from components.transform.step import SourceStep, TransformStep
+
+Raw = Mapping[str, "tf.Tensor | tf.SparseTensor"]
+
+
+def run_chain(name: str, steps: Sequence[TransformStep], raw: Raw, features: Mapping[str, FeatureKind]) -> tf.Tensor:
+    """Return what the model receives of one chain.
+
+    Missing values that no step filled in end as 0 in a chain of numbers, as an id of their own (the last one) in a
+    chain of ids, and as zeros in a vector.
+
+    Args:
+        name: name of the chain.
+        steps: its steps in order; the spec's rules have been checked.
+        raw: raw features as TFT hands them in.
+        features: what the raw features mean.
+
+    Returns:
+        float32 `[batch, width]`, or int64 `[batch, 1]` whose range is declared in the transformed schema.
+
+    Raises:
+        ComponentError: a step failed; `spec_path` names it.
+    """
+    first, rest = (steps[0], steps[1:]) if steps and steps[0].source_columns() else (None, steps)
+    if isinstance(first, SourceStep):
+        with _Location(f"transform.{name}.0", first):
+            sources = [_feature(column, raw, features) for column in first.source_columns()]
+            column = first.combine(name, sources)
+    else:
+        column = _feature(name, raw, features)
+    for index, step in enumerate(rest, start=len(steps) - len(rest)):
+        with _Location(f"transform.{name}.{index}", step):
+            column = step.apply(column)
+    with _Location(f"transform.{name}", steps[-1] if steps else None):
+        return _finish(column)
+
+
+class _Location:
+    """Says which step failed."""
+
+    def __init__(self, spec_path: str, step: TransformStep | None) -> None:
+        self._path = spec_path
+        self._step = step.plugin_name() if step else "the chain"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, SluiceError):
+            message = f"{self._step} cannot be built: {type(error).__name__}: {error}"
+            remedy = "Check the step's parameters and the type of its column."
+            raise ComponentError(message, spec_path=self._path, remedy=remedy) from error
+
+
+def _feature(name: str, raw: Raw, features: Mapping[str, FeatureKind]) -> Column:
+    return raw_column(name, require(name, raw, f"data.features.{name}"), KINDS[FeatureKind(features[name])])
+
+
+def require(name: str, raw: Raw, spec_path: str) -> tf.Tensor | tf.SparseTensor:
+    """Return a raw feature.
+
+    Raises:
+        ComponentError: the data have no such column, or no value in it.
+    """
+    if name in raw:
+        return raw[name]
+    raise ComponentError(
+        f"The data's schema has no column {name!r}, or no value was ever seen in it.",
+        spec_path=spec_path,
+        remedy=f"Remove it from the spec, or give data with values in it. Columns: {', '.join(sorted(raw))}.",
+    )
+
+
+def _finish(column: Column) -> tf.Tensor:
+    values = column.values
+    if column.kind == "number":
+        values = tf.where(column.present, values, tf.zeros_like(values))
+    if column.kind != "ids":
+        return keep_learned(column.name, column.learned, values)
+    cardinality = tf.cast(column.cardinality, tf.int64)
+    if not column.complete:
+        values = tf.where(column.present, values, cardinality)
+        cardinality += 1
+    # keep_learned makes a tensor of its own, so that a range declared by TFT on the way does not stick to it
+    values = keep_learned(column.name, column.learned, tf.ensure_shape(values, [None, 1]))
+    schema_inference.set_tensor_schema_override(values, tf.constant(0, tf.int64), cardinality - 1)
+    return values

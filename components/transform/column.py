@@ -1,0 +1,169 @@
+"""A column inside the transform graph: values, where they exist, and what was learned on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_transform import tf_utils
+
+from components.errors import ComponentError
+from components.transform.step import Kind
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column between two steps.
+
+    Args:
+        name: name of the chain, so that files of the graph have speaking names.
+        kind: what `values` mean.
+        values: `[batch, width]`; finite and without meaning where `present` is false.
+        present: boolean `[batch, 1]`: the row has a value.
+        complete: true when every row is known to have a value, whatever the data.
+        cardinality: for ids, how many different ones there are: an int, or an int64 scalar known after analysis.
+        bound: for ids, a number they never exceed that is known before analysis; gives `one_hot` its width.
+        learned: what analysis found out, by a speaking name; each a tensor that does not depend on the batch.
+    """
+
+    name: str
+    kind: Kind
+    values: tf.Tensor
+    present: tf.Tensor
+    complete: bool = False
+    cardinality: Any = None
+    bound: int | None = None
+    learned: Mapping[str, tf.Tensor] = field(default_factory=dict)
+
+    @property
+    def present_values(self) -> tf.Tensor:
+        """The values that exist, `[n]`: what analyzers look at."""
+        return tf.boolean_mask(self.values, self.present)
+
+    def with_values(self, values: tf.Tensor, **changes: Any) -> Column:
+        """Return the column with other values, and any other changed field."""
+        return replace(self, values=values, **changes)
+
+    def learning(self, **learned: tf.Tensor) -> Column:
+        """Return the column with more learned tensors, for the report; a later one of the same name replaces."""
+        return replace(self, learned={**self.learned, **learned})
+
+    def vocabulary_name(self, suffix: str = "") -> str:
+        """Return the name of a vocabulary file of this chain, unique among chains."""
+        return f"{self.name}_{suffix}" if suffix else self.name
+
+
+def finite_or(tensor: tf.Tensor, fallback: float) -> tf.Tensor:
+    """Return `tensor`, or `fallback` where analysis met no value at all and has no answer."""
+    return tf.where(tf.math.is_finite(tensor), tensor, tf.constant(fallback, tensor.dtype))
+
+
+def most_frequent(column: Column) -> tf.Tensor:
+    """Return the most frequent present value as a scalar; of equally frequent ones the one that sorts last as text.
+
+    Numbers are counted as text with nine digits, which name a float32 exactly.
+    """
+    values = column.present_values
+    if column.kind == "number":
+        values = tf.strings.as_string(values, precision=8, scientific=True)
+    file = tft.vocabulary(values, top_k=1, vocab_filename=column.vocabulary_name("mode"))
+    found, _ = tf_utils.construct_and_lookup_table(_lines, file, tf.constant(0, tf.int64))
+    # TFT writes a placeholder of this form into the file when there is no value at all
+    found = tf.where(tf.strings.regex_full_match(found, "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "", found)
+    if column.kind == "number":
+        return tf.strings.to_number(tf.where(tf.equal(found, ""), "0", found), tf.float32)
+    return found
+
+
+def _lines(file: tf.Tensor) -> tf.lookup.StaticHashTable:
+    line, text = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
+    return tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(file, tf.int64, line, tf.string, text), "")
+
+
+def as_text(values: tf.Tensor) -> tf.Tensor:
+    """Return categories as text: `7` for the integer 7 and for the float 7.0, text as it is."""
+    if values.dtype == tf.string:
+        return values
+    if values.dtype.is_integer or values.dtype.is_bool:
+        return tf.strings.as_string(values)
+    whole = tf.cast(values, tf.int64)
+    is_whole = tf.equal(tf.cast(whole, values.dtype), values)
+    return tf.where(is_whole, tf.strings.as_string(whole), tf.strings.as_string(values, shortest=True))
+
+
+def raw_column(name: str, tensor: tf.Tensor | tf.SparseTensor, kind: Kind) -> Column:
+    """Return a raw feature as a column.
+
+    Missing are: rows without a value, NaN and infinite numbers, and empty text (what a CSV file and the `raw`
+    signature mean by it).
+
+    Args:
+        name: the feature.
+        tensor: what TFT hands in: sparse with at most one value per row, or dense `[batch]` or `[batch, 1]`.
+        kind: `number` or `text`; numbers become float32, categories text.
+
+    Raises:
+        ComponentError: the data's type does not fit the kind, or the feature is not one value per row.
+    """
+    values, present = _dense(name, tensor)
+    if kind == "number":
+        if values.dtype == tf.string:
+            raise ComponentError(
+                f"Column {name!r} is declared numeric, but the data hold text.",
+                spec_path=f"data.features.{name}",
+                remedy=f"Declare it {name}: categorical, or correct the rows that hold text.",
+            )
+        values = tf.cast(values, tf.float32)
+    if values.dtype.is_floating:
+        present = present & tf.math.is_finite(values)
+        values = tf.where(present, values, tf.zeros_like(values))
+    if kind == "text":
+        values = as_text(values)
+        present = present & tf.not_equal(values, "")
+        values = tf.where(present, values, "")
+    return Column(name, kind, values, present)
+
+
+def _dense(name: str, tensor: tf.Tensor | tf.SparseTensor) -> tuple[tf.Tensor, tf.Tensor]:
+    if isinstance(tensor, tf.Tensor):
+        if tensor.shape.rank == 1 or (tensor.shape.rank == 2 and tensor.shape[1] == 1):
+            values = tf.reshape(tensor, [-1, 1])
+            return values, tf.ones_like(values, tf.bool)
+        raise _not_one_value(name, f"of shape {tensor.shape}")
+    if not isinstance(tensor, tf.SparseTensor):
+        raise _not_one_value(name, f"a {type(tensor).__name__}")
+    position = tensor.indices[:, 1]
+    message = failure(f"data.features.{name}", f"Column {name!r} has rows with more than one value.", _ONE_VALUE)
+    with tf.control_dependencies([tf.debugging.assert_less(position, tf.constant(1, tf.int64), message)]):
+        indices = tf.identity(tensor.indices)
+    shape = tf.stack([tensor.dense_shape[0], 1])
+    values = tf.sparse.to_dense(tf.SparseTensor(indices, tensor.values, shape))
+    present = tf.sparse.to_dense(tf.SparseTensor(indices, tf.ones_like(tensor.values, tf.bool), shape))
+    return tf.reshape(values, [-1, 1]), tf.reshape(present, [-1, 1])
+
+
+_ONE_VALUE = "Give it one value per row, or leave it out of data.features."
+
+
+def _not_one_value(name: str, received: str) -> ComponentError:
+    return ComponentError(
+        f"Column {name!r} is {received} in the schema; a feature has one value per row.",
+        spec_path=f"data.features.{name}",
+        remedy=_ONE_VALUE,
+    )
+
+
+def failure(spec_path: str, message: str, remedy: str) -> str:
+    """Return the text of an assertion in the graph that `failure_in` turns back into an error for the user."""
+    return f"<<{spec_path} | {message} | {remedy}>>"
+
+
+def failure_in(error: BaseException) -> ComponentError | None:
+    """Return the error for the user that an assertion in the graph raised, however deep Beam or TensorFlow wrap it."""
+    # TensorFlow escapes quotes in what an assertion prints
+    found = re.search(r"<<(.+?) \| (.+?) \| (.+?)>>", str(error).replace("\\'", "'"), re.DOTALL)
+    return ComponentError(found[2], spec_path=found[1], remedy=found[3]) if found else None
