@@ -18,12 +18,13 @@ class SplitConfig(Section):
         by: `hash` of the row (what TFX does) or of `columns`; `ratio`: in the order of the file, the first part is
             for training; `time`: rows sorted by `columns[0]`, the oldest are for training.
         train, eval: relative sizes of the two splits.
-        columns: what `hash` and `time` look at; all columns for `hash` when empty.
+        columns: what `hash` and `time` look at; all columns for `hash` when empty. Rows with equal values in them
+            land in the same split. A row without a time counts as old.
     """
 
     by: Literal["hash", "ratio", "time"] = "hash"
-    train: int = Field(default=2, ge=1)
-    eval: int = Field(default=1, ge=1)
+    train: int = Field(default=2, ge=1, le=1_000_000)
+    eval: int = Field(default=1, ge=1, le=1_000_000)
     columns: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -80,6 +81,21 @@ class QuarantineLimit(Section):
     max_fraction: float = Field(default=0.01, ge=0, le=1)
 
 
+class IngestConfig(Section):
+    """The part of the section that the component ExampleGen depends on.
+
+    Args:
+        format, split, on_bad_row, quarantine: as in `DataConfig`.
+        numeric: the columns that must hold numbers or nothing.
+    """
+
+    format: Literal["auto", "csv", "parquet", "tfrecord"] = "auto"
+    split: SplitConfig = SplitConfig()
+    on_bad_row: Literal["error", "quarantine"] = "error"
+    quarantine: QuarantineLimit = QuarantineLimit()
+    numeric: tuple[str, ...] = ()
+
+
 class DataConfig(Section):
     """The raw data.
 
@@ -119,3 +135,28 @@ class DataConfig(Section):
         """The raw columns that the model or the label is computed from, sorted."""
         weight = (self.weight,) if self.weight else ()
         return tuple(sorted({*self.features, *self.label.columns, *weight}))
+
+    @property
+    def numeric_columns(self) -> tuple[str, ...]:
+        """The raw columns that must hold numbers or nothing, sorted.
+
+        A label that is one column as it stands may hold text too, so it is not among them.
+        """
+        expression = Expression(self.label.expression)
+        numeric = {name for name, kind in self.features.items() if kind is FeatureKind.NUMERIC}
+        if self.label.columns != (self.label.expression.strip(),):
+            numeric.update(set(expression.columns) - set(expression.text_columns))
+        if self.weight:
+            numeric.add(self.weight)
+        return tuple(sorted(numeric))
+
+    @property
+    def ingest(self) -> IngestConfig:
+        """What ExampleGen depends on."""
+        return IngestConfig(
+            format=self.format,
+            split=self.split,
+            on_bad_row=self.on_bad_row,
+            quarantine=self.quarantine,
+            numeric=self.numeric_columns,
+        )

@@ -62,6 +62,25 @@ def column_entries(name: str, column: pa.Array) -> pa.BinaryArray:
     return pc.fill_null(rows, _entry_head(name, tag, None)) if rows.null_count else rows
 
 
+def column_features(column: pa.Array) -> pa.BinaryArray:
+    """Return each row's serialized tf.Feature of one flat column: what TFX hashes when it splits by a feature."""
+    if pa.types.is_null(column.type):
+        return _repeat(b"", len(column))
+    if pa.types.is_nested(column.type):
+        raise TypeError(f"rows are split by single values, not by {column.type}")
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    tag, payloads = _payloads(column.dictionary)
+    features = pc.binary_join_element_wise(
+        by_length(payloads, lambda length: _feature_head(tag, length)), payloads, b""
+    )
+    if not len(features):
+        return _repeat(_feature_head(tag, None), len(column))
+    if column.dictionary.null_count:
+        features = pc.if_else(column.dictionary.is_valid(), features, None)
+    return pc.fill_null(pc.take(features, column.indices, boundscheck=False), _feature_head(tag, None))
+
+
 def varint(number: int) -> bytes:
     """Return a number as protobuf writes it: 7 bits a byte, low ones first; 64-bit two's complement below zero."""
     number &= (1 << 64) - 1
@@ -132,15 +151,20 @@ def _repeat(value: bytes, count: int) -> pa.BinaryArray:
 
 def _entry_head(name: str, tag: bytes, payload: int | None) -> bytes:
     """Return all bytes of a map entry before its payload; every length in it follows from the payload's."""
-    if payload is None:
-        inner, feature = b"", 0
-    else:
-        inner = b"\x0a" + varint(payload)
-        feature = len(inner) + payload
-    value = tag + varint(feature) + inner if tag else b""
+    value = _feature_head(tag, payload)
     key = name.encode()
     head = b"\x0a" + varint(len(key)) + key + b"\x12" + varint(len(value) + (payload or 0)) + value
     return b"\x0a" + varint(len(head) + (payload or 0)) + head
+
+
+def _feature_head(tag: bytes, payload: int | None) -> bytes:
+    """Return all bytes of a tf.Feature before its payload."""
+    if not tag:
+        return b""
+    if payload is None:
+        return tag + b"\x00"
+    inner = b"\x0a" + varint(payload)
+    return tag + varint(len(inner) + payload) + inner
 
 
 def _payloads(values: pa.Array) -> tuple[bytes, pa.BinaryArray]:

@@ -1,0 +1,242 @@
+"""Where the raw data are: paths to files, their format, and a fingerprint of their content. Nothing heavy."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import Problem, SpecError
+
+FORMATS = ("csv", "parquet", "tfrecord")
+_WILDCARDS = "*?["
+_HASH_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One raw file.
+
+    Args:
+        path: absolute path or URL.
+        bytes: its size.
+        stamp: changes when a remote file does; empty for local ones, whose content is read.
+    """
+
+    path: str
+    bytes: int
+    stamp: str = ""
+
+
+def is_remote(path: str) -> bool:
+    """True for a URL (`s3://…`, `gs://…`), which only Arrow's file systems can read."""
+    return "://" in path
+
+
+def resolve(path: str, base_dir: str | Path) -> str:
+    """Return `data.path` as an absolute path (a glob stays one) or a URL.
+
+    Args:
+        path: as in the spec; `package:NAME/FILE` is a file inside an installed package, which is not imported.
+        base_dir: where relative paths start.
+
+    Raises:
+        SpecError: there is no such package.
+
+    Example:
+        >>> resolve("rows/*.csv", "/project")
+        '/project/rows/*.csv'
+    """
+    if path.startswith("package:"):
+        return _in_package(path)
+    if is_remote(path):
+        return path
+    return str(Path(base_dir, Path(path).expanduser()).absolute())
+
+
+def _in_package(path: str) -> str:
+    name, _, inner = path.removeprefix("package:").partition("/")
+    try:
+        found = importlib.util.find_spec(name) if name and "." not in name else None
+    except (ImportError, ValueError):
+        found = None
+    folders = list(found.submodule_search_locations or ()) if found else []
+    if not folders or not inner:
+        expected = "package:NAME/FILE, where NAME is an installed Python package with that file in it"
+        raise _problem(repr(path), expected, f"Install {name!r}, or give the path of a file.")
+    return str(Path(folders[0]) / inner)
+
+
+def format_of(path: str) -> str | None:
+    """Return the format that a file's name tells, or None.
+
+    Example:
+        >>> format_of("a/rows.csv.gz"), format_of("data_tfrecord-00000-of-00001.gz"), format_of("notes.txt")
+        ('csv', 'tfrecord', None)
+    """
+    name = path.rsplit("/", 1)[-1].lower().removesuffix(".gz")
+    ending = name.rsplit(".", 1)[-1] if "." in name else ""
+    endings = {"csv": "csv", "parquet": "parquet", "pq": "parquet", "tfrecord": "tfrecord", "tfrecords": "tfrecord"}
+    return endings.get(ending) or ("tfrecord" if "tfrecord" in name else None)
+
+
+def list_files(data_path: str, format: str = "auto") -> list[SourceFile]:
+    """Return the raw files of a resolved path, sorted by name.
+
+    Args:
+        data_path: a file, a glob, a directory or a URL of one of these.
+        format: `auto` goes by the endings, and skips files of a directory that are no data.
+
+    Raises:
+        SpecError: nothing is there, or several formats are.
+    """
+    found = _list_remote(data_path) if is_remote(data_path) else _list_local(data_path)
+    if not found:
+        raise _nothing(data_path)
+    if format != "auto":
+        return found
+    known = [file for file in found if format_of(file.path)]
+    if not known:
+        names = ", ".join(file.path.rsplit("/", 1)[-1] for file in found[:5])
+        raise _problem(
+            f"{data_path!r}, which holds {names}",
+            "names that end in .csv, .parquet or .tfrecord (.gz behind them is fine)",
+            f"If they are data, say what they are: data.format: {' | '.join(FORMATS)}.",
+        )
+    formats = sorted({str(format_of(file.path)) for file in known})
+    if len(formats) > 1:
+        examples = ", ".join(next(f.path for f in known if format_of(f.path) == one) for one in formats)
+        raise _problem(
+            f"files of several formats ({examples})",
+            "one format",
+            "Narrow data.path, for example to *." + formats[0] + ".",
+        )
+    return known
+
+
+def data_format(files: Sequence[SourceFile], format: str) -> str:
+    """Return `csv`, `parquet` or `tfrecord`: the declared format, or what the names of the files tell."""
+    return format if format != "auto" else str(format_of(files[0].path))
+
+
+def _list_local(data_path: str) -> list[SourceFile]:
+    if os.path.isdir(data_path):
+        paths = [entry.path for entry in os.scandir(data_path) if entry.is_file() and _visible(entry.name)]
+    elif os.path.isfile(data_path):
+        paths = [data_path]
+    else:
+        paths = [path for path in glob.glob(data_path, recursive=True) if os.path.isfile(path)]
+    return [SourceFile(path, os.path.getsize(path)) for path in sorted(paths)]
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith((".", "_"))
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """Return Arrow's file system for a URL, and the path in it."""
+    from pyarrow import fs
+
+    base, mark, options = url.partition("?") if url.startswith(("s3://", "gs://")) else (url, "", "")
+    scheme, _, path = base.partition("://")
+    # Wildcards are no part of a URL, so the file system is asked for with what stands before them.
+    root = path.split("/", 1)[0]
+    system, _ = fs.FileSystem.from_uri(f"{scheme}://{root or '/'}{mark}{options}")
+    return system, path.rstrip("/")
+
+
+def _list_remote(url: str) -> list[SourceFile]:
+    from pyarrow import fs
+
+    try:
+        system, path = file_system(url)
+        if any(mark in path for mark in _WILDCARDS):
+            start = path[: min(path.index(mark) for mark in _WILDCARDS if mark in path)].rpartition("/")[0]
+            infos = system.get_file_info(fs.FileSelector(start, recursive="**" in path))
+            infos = [info for info in infos if fnmatch.fnmatchcase(info.path, path)]
+        else:
+            infos = [system.get_file_info(path)]
+            if infos[0].type == fs.FileType.Directory:
+                infos = [one for one in system.get_file_info(fs.FileSelector(path)) if _visible(one.base_name)]
+    except (OSError, ValueError) as error:
+        raise _problem(f"{url!r}: {error}", "a place that can be reached", "Check the URL and the access.") from error
+    scheme = url.partition("://")[0]
+    query = f"?{url.partition('?')[2]}" if scheme in {"s3", "gs"} and "?" in url else ""
+    files = [info for info in infos if info.type == fs.FileType.File]
+    return [
+        SourceFile(f"{scheme}://{info.path}{query}", info.size, str(info.mtime_ns))
+        for info in sorted(files, key=lambda info: str(info.path))
+    ]
+
+
+def fingerprint(files: Sequence[SourceFile], memo: Path | None = None) -> str:
+    """Return a digest of the names and contents of the files.
+
+    Args:
+        files: what `list_files` returned. Remote files are not read: their size and time of change count.
+        memo: JSON file that remembers the digest of each (path, size, time of change), so that the next call
+            reads nothing; made when it is not there.
+    """
+    known = _read_memo(memo)
+    kept = {}
+    total = hashlib.sha256()
+    for file in files:
+        if is_remote(file.path):
+            digest = f"{file.bytes}:{file.stamp}"
+        else:
+            key = f"{file.path}|{file.bytes}|{os.stat(file.path).st_mtime_ns}"
+            digest = kept[key] = known.get(key) or sha256_of(file.path)
+        total.update(f"{os.path.basename(file.path)}={digest}\n".encode())
+    if memo and not kept.items() <= known.items():
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        partial = memo.with_name(f"{memo.name}.{os.getpid()}.partial")
+        partial.write_text(json.dumps({**known, **kept}, indent=1))
+        os.replace(partial, memo)
+    return total.hexdigest()
+
+
+def _read_memo(memo: Path | None) -> dict[str, str]:
+    try:
+        return dict(json.loads(memo.read_text())) if memo and memo.is_file() else {}
+    except ValueError:
+        return {}
+
+
+def sha256_of(path: str) -> str:
+    """Return the digest of a local file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _nothing(data_path: str) -> SpecError:
+    if os.path.isdir(data_path):
+        return _problem(f"{data_path!r}, an empty folder", "a folder with files in it", "Put the raw files there.")
+    if any(mark in data_path for mark in _WILDCARDS):
+        return _problem(f"{data_path!r}, which matches no file", "a pattern that matches files", "Check the pattern.")
+    folder = os.path.dirname(data_path)
+    near = _nearest_file(data_path) if not is_remote(data_path) else None
+    if near:
+        remedy = f"Did you mean {near!r}?"
+    elif is_remote(data_path) or os.path.isdir(folder):
+        remedy = "Check the name."
+    else:
+        remedy = f"There is no folder {folder!r}; relative paths start at the spec's folder."
+    return _problem(f"{data_path!r}, which is not there", "a file, a glob, a folder or a URL", remedy)
+
+
+def _nearest_file(path: str) -> str | None:
+    from components.catalog import nearest
+
+    folder, name = os.path.split(path)
+    return nearest(name, os.listdir(folder)) if os.path.isdir(folder) else None
+
+
+def _problem(received: str, expected: str, remedy: str) -> SpecError:
+    return SpecError([Problem("data.path", received, expected, remedy)])
