@@ -19,7 +19,7 @@ from components import catalog
 from components.cleaning.arrow_engine import ArrowCleaner
 from components.cleaning.beam_engine import BeamCleaner
 from components.cleaning.config import CleaningConfig
-from components.cleaning.filtering import Dropped, check_split, describe
+from components.cleaning.filtering import Dropped, check_kinds, check_split, describe
 from components.cleaning.step import CleaningStep
 from components.engine import progress
 from components.engine.choice import bytes_in_folder, choose_engine
@@ -73,9 +73,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
 
 def check_columns(steps: Sequence[CleaningStep], examples_uri: str, splits: Sequence[str]) -> None:
-    """Raise a ComponentError when a step names a column that no record has.
+    """Raise a ComponentError when a step names a column that no record has, or one of a kind it cannot look at.
 
-    The first records tell, nearly always; only a column that they lack is looked for in all of them.
+    The first records tell, nearly always; only a column that they lack is looked for in all of them. Beam would wrap
+    the same error, raised in a worker, into one of its own.
     """
     wanted = {name: position for position, step in reversed(list(enumerate(steps))) for name in step.needed_columns()}
     known: set[str] = set()
@@ -83,7 +84,11 @@ def check_columns(steps: Sequence[CleaningStep], examples_uri: str, splits: Sequ
         for records in read_records(split_directory(examples_uri, split)):
             if set(wanted) <= known:
                 return
-            known.update(decode_examples(records).schema.names)
+            columns = decode_examples(records)
+            known.update(columns.schema.names)
+            for position, step in enumerate(steps):
+                if set(step.needed_columns()) <= set(columns.schema.names):
+                    check_kinds(step, position, columns)
     missing = sorted(set(wanted) - known)
     if not missing or not known:
         return
