@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,8 +66,8 @@ def predict_rows(model_dir: str | Path, rows: pa.Table | Sequence[Mapping[str, A
     return Predictions(_in_pieces(model, signature, columns), notes)
 
 
-def read_rows(path: str | Path, model_dir: str | Path) -> pa.Table:
-    """Read raw rows from a `.csv`, `.parquet`, `.jsonl` or `.json` (lines) file.
+def read_rows(path: str | Path, model_dir: str | Path) -> pa.Table | list[dict[str, Any]]:
+    """Read raw rows from a file: `.csv`, `.parquet`, `.jsonl` (an object per line) or `.json` (a list of objects).
 
     Args:
         path: the file.
@@ -81,7 +82,7 @@ def read_rows(path: str | Path, model_dir: str | Path) -> pa.Table:
         raise _wrong(str(path), f"a {path.suffix or 'nameless'} file", ", ".join(readers), "Convert the file.")
     try:
         return readers[path.suffix](path, Path(model_dir))
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError) as error:
         raise _wrong(str(path), str(error), f"a readable {path.suffix} file", "Check the path and the file.") from error
 
 
@@ -89,7 +90,7 @@ def _read_csv(path: Path, model_dir: Path) -> pa.Table:
     from pyarrow import csv
 
     types = {name: pa.string() for name in _text_features(_model_folder(model_dir))}
-    convert = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=["", "NA", "NaN", "null"])
+    convert = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
     return csv.read_csv(path, convert_options=convert)
 
 
@@ -99,10 +100,12 @@ def _read_parquet(path: Path, model_dir: Path) -> pa.Table:  # noqa: ARG001 (Par
     return parquet.read_table(path)
 
 
-def _read_json(path: Path, model_dir: Path) -> pa.Table:  # noqa: ARG001 (JSON knows text from numbers)
-    from pyarrow import json
-
-    return json.read_json(path)
+def _read_json(path: Path, model_dir: Path) -> list[dict[str, Any]]:  # noqa: ARG001 (JSON knows text from numbers)
+    text = path.read_text(encoding="utf-8")
+    rows = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines() if line]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("not a list of JSON objects")
+    return rows
 
 
 def _text_features(folder: Path) -> list[str]:
@@ -153,9 +156,9 @@ def _column(values: list[Any], spec: InputSpec) -> np.ndarray:
 
 
 def _as_number(value: Any) -> float:
-    if isinstance(value, str | bytes):
-        raise TypeError("text")
-    return float("nan") if value is None else float(value)
+    if isinstance(value, bool | bytes):
+        raise TypeError("not a number")
+    return float("nan") if value is None or value == "" else float(value)  # a CSV column with one bad cell is all text
 
 
 def _as_text(value: Any) -> bytes:

@@ -100,7 +100,7 @@ def check_inputs(signature: Signature, inputs: Mapping[str, np.ndarray]) -> None
         raise RequestError(f'signature "{signature.name}" lacks input {", ".join(lacking)}')
     for name, array in inputs.items():
         check_shape(array, signature.inputs[name])
-    batched = [name for name, spec in signature.inputs.items() if spec.shape and spec.shape[0] is None]
+    batched = sorted(name for name, spec in signature.inputs.items() if spec.shape and spec.shape[0] is None)
     rows = {name: inputs[name].shape[0] for name in batched}
     if len(set(rows.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in rows.items())

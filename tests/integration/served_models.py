@@ -80,6 +80,13 @@ class Scorer(tf.Module):
         undefined = tf.where(flag, tf.constant(float("nan")), 0.5)
         return {"total": tf.reduce_sum(ids, axis=1), "name": digits, "raw_bytes": digits, "undefined": undefined}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="steps")])
+    def serve_slowly(self, steps: tf.Tensor) -> dict[str, tf.Tensor]:
+        count = tf.constant(0, tf.int64)
+        while count < tf.reduce_max(steps):
+            count += 1
+        return {"bias": tf.zeros(tf.shape(steps)) + self.bias + 0 * tf.cast(count, tf.float32)}
+
 
 def write_model(folder: Path, bias: float) -> Path:
     """Write a SavedModel into a folder and return the folder."""
@@ -89,6 +96,7 @@ def write_model(folder: Path, bias: float) -> Path:
         "raw": module.serve_raw,
         "transform_features": module.transform_features,
         "typed": module.serve_typed,
+        "slow": module.serve_slowly,
     }
     tf.saved_model.save(module, str(folder), signatures=signatures)
     return folder
