@@ -26,7 +26,7 @@ def open_bytes(path: str) -> IO[bytes]:
     if path.endswith(".gz"):
         from isal import igzip_threaded
 
-        return igzip_threaded.open(path, "rb")  # type: ignore[no-any-return]
+        return igzip_threaded.open(path, "rb")
     return open(path, "rb")
 
 

@@ -39,11 +39,13 @@ class Table(Protocol):
 
     Args:
         rows: how many rows there are, where the format tells.
-        columns: name and type of each column.
     """
 
     rows: int
-    columns: Any
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Name and type of each column."""
 
     def batches(self, columns: Any = None) -> Iterator[Any]:
         """Yield batches of rows as the format has them."""

@@ -71,7 +71,7 @@ def kind_of(values: pa.StringArray) -> Kind:
             return Kind.INT
         if _casts(values, pa.float64()):
             return _kind_of_numbers(values)
-    kind = first
+    kind: Kind = first
     for value in values.cast(pa.binary()).to_pylist():
         kind = max(kind, kind_of_value(value))
         if kind is Kind.STRING:

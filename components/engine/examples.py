@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from components.engine.decoder import NotUniform, decode_uniform
 from components.engine.encoder import encode_examples, index_array
 from components.engine.tfrecord import RecordWriter, read_file
 
@@ -81,18 +82,27 @@ def decode_examples(records: pa.BinaryArray, columns: Sequence[str] | None = Non
         Columns of int64, float32 or binary, null where a value is missing; a list column where some row has several
         values; type null where no record of the batch says what kind the feature is.
     """
-    from tfx_bsl.cc.tfx_bsl_extension.coders import ExamplesToRecordBatchDecoder
-
-    decoded = ExamplesToRecordBatchDecoder(None).DecodeBatch(records.to_pylist()) if len(records) else None
-    present = sorted(decoded.schema.names) if decoded is not None else []
-    names = present if columns is None else list(columns)
-    found = set(present)
-    arrays = [_flatten(decoded.column(name)) if name in found else pa.nulls(len(records)) for name in names]
+    found: dict[str, pa.Array] = {}
+    if len(records):
+        try:
+            found = decode_uniform(records, None if columns is None else set(columns))
+        except NotUniform:
+            found = _decode_any(records)
+    names = sorted(found) if columns is None else list(columns)
+    arrays = [found[name] if name in found else pa.nulls(len(records)) for name in names]
     fields = [pa.field(name, array.type) for name, array in zip(names, arrays, strict=True)]
     if not fields:
         # A batch without columns would forget how many rows it has.
         return pa.RecordBatch.from_struct_array(pa.array([{}] * len(records), pa.struct([])))
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _decode_any(records: pa.BinaryArray) -> dict[str, pa.Array]:
+    """Parse any tf.Examples, at a fifth of the speed."""
+    from tfx_bsl.cc.tfx_bsl_extension.coders import ExamplesToRecordBatchDecoder
+
+    decoded = ExamplesToRecordBatchDecoder(None).DecodeBatch(records.to_pylist())
+    return {name: _flatten(decoded.column(name)) for name in decoded.schema.names}
 
 
 def _flatten(column: pa.Array) -> pa.Array:

@@ -13,7 +13,7 @@ import google_crc32c
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib, isal_zlib
 
 from components.engine.encoder import by_length
 
@@ -151,7 +151,7 @@ def read_stream(stream: Any, name: str, batch_size: int = 16_384, check: bool = 
 def _read(stream: Any, name: str) -> bytes:
     try:
         return bytes(stream.read(_READ_BYTES))
-    except (EOFError, OSError, isal_zlib.error) as error:
+    except (EOFError, OSError, igzip_lib.IsalError) as error:  # type: ignore[misc] # the stub is wrong
         raise ValueError(f"{name} cannot be read: {error}") from error
 
 

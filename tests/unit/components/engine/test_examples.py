@@ -8,10 +8,14 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from components.engine.decoder import NotUniform, decode_uniform
 from components.engine.encoder import varint
 from components.engine.examples import (
     ExampleWriter,
+    _decode_any,
     decode_examples,
     encode_examples,
     read_batches,
@@ -206,3 +210,70 @@ def test_reading_and_writing_loads_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_the_fast_decoder_agrees_with_the_general_one():
+    batch = odd_batch().select(["ints", "floats", "texts", "nothing", "all_missing", "größe"])
+    for rows in (batch, batch.slice(4, 5), batch.slice(11, 1)):
+        records = encode_examples(rows)
+        fast, general = decode_uniform(records, None), _decode_any(records)
+        assert fast.keys() == general.keys()
+        for name, column in fast.items():
+            assert column.type == general[name].type
+            assert repr(column.to_pylist()) == repr(general[name].to_pylist())
+            column.validate(full=True)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [b"", b""],
+        [b"\n\x00", *encode_examples(pa.RecordBatch.from_pydict({"a": [1]})).to_pylist()],
+        encode_examples(pa.RecordBatch.from_pydict({"a": [[1, 2], [3]]})).to_pylist(),
+        encode_examples(pa.RecordBatch.from_pydict({"a": [[1.0, 2.0], [3.0]]})).to_pylist(),
+        encode_examples(pa.RecordBatch.from_pydict({"a": [["x", "y"], ["z"]]})).to_pylist(),
+        [encode_examples(pa.RecordBatch.from_pydict({name: [1]}))[0].as_py() for name in ("ab", "ac")],
+        [
+            encode_examples(pa.RecordBatch.from_pydict({name: [1]}))[0].as_py()
+            for name in ("long_name_1", "long_name_2")
+        ],
+        [encode_examples(pa.RecordBatch.from_pydict({name: [1]}))[0].as_py() for name in ("a", "bb")],
+        [encode_examples(pa.RecordBatch.from_pydict(row))[0].as_py() for row in ({"a": [1]}, {"a": [1], "b": [1]})],
+        # Not packed, as old writers do: int64_list { value: 5 } with the tag of a single number.
+        [b"\n\x0b\n\t\n\x01a\x12\x04\x1a\x02\x08\x05"],
+    ],
+)
+def test_records_that_differ_are_left_to_the_general_decoder(records):
+    import tensorflow as tf
+
+    array = pa.array(records, pa.binary())
+    with pytest.raises(NotUniform):
+        decode_uniform(array, None)
+    decoded = decode_examples(array)
+    for record, row in zip(records, decoded.to_pylist(), strict=True):
+        features = tf.train.Example.FromString(record).features.feature
+        for name, value in row.items():
+            values = value if isinstance(value, list) else [] if value is None else [value]
+            kind = features[name].WhichOneof("kind")
+            assert values == (list(getattr(features[name], kind).value) if kind else [])
+
+
+@given(st.data())
+def test_damaged_records_never_decode_to_something_else(data):
+    """Whatever the bytes, the fast decoder says what the general one says, or nothing."""
+    batch = pa.RecordBatch.from_pydict({"a": [1, None, 300], "b": ["x", "yy", None], "c": [0.5, 1.5, None]})
+    records = encode_examples(batch).to_pylist()
+    which = data.draw(st.integers(0, 2))
+    damaged = bytearray(records[which])
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    records[which] = bytes(damaged)
+    array = pa.array(records, pa.binary())
+    try:
+        fast = decode_uniform(array, None)
+    except NotUniform:
+        return
+    general = _decode_any(array)
+    assert {name: repr(column.to_pylist()) for name, column in fast.items()} == {
+        name: repr(column.to_pylist()) for name, column in general.items()
+    }
