@@ -129,9 +129,10 @@ _REMEDIES = {
     "{feature} to false in the schema file.",
     "feature_type_low_fraction_present feature_type_low_number_present": "Find out why values are missing, drop the "
     "rows with drop_missing in cleaning, or lower presence of {feature} in the schema file.",
-    "feature_type_high_number_values feature_type_low_number_values feature_type_no_values "
-    "invalid_feature_shape": "Correct the number of values in a row, or change value_count or shape of {feature} in "
-    "the schema file.",
+    "feature_type_low_number_values feature_type_no_values": "Find out why values are missing, drop the rows with "
+    "drop_missing in cleaning, or lower value_count.min of {feature} in the schema file.",
+    "feature_type_high_number_values feature_type_unexpected_repeated invalid_feature_shape": "Correct the number of "
+    "values in a row, or change value_count or shape of {feature} in the schema file.",
     "feature_type_high_unique feature_type_low_unique": "Correct the data, or change unique_constraints of {feature} "
     "in the schema file.",
     "comparator_control_data_missing": "The other data have no values of {feature}: compare it again after the next "

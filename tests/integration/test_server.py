@@ -207,7 +207,11 @@ def test_metadata_has_tf_servings_shape(server: Server) -> None:
 
 def test_grpc_and_rest_give_the_same_numbers(server: Server, channel: grpc.Channel) -> None:
     reply = ask(channel, typed(COLUMNS))
-    assert (reply.model_spec.name, reply.model_spec.version.value, reply.model_spec.signature_name) == ("taxi", 3, "raw")
+    assert (reply.model_spec.name, reply.model_spec.version.value, reply.model_spec.signature_name) == (
+        "taxi",
+        3,
+        "raw",
+    )
     by_grpc = tf.make_ndarray(reply.outputs["probability"])
     by_rest = server.predict({"signature_name": "raw", "instances": ROWS}).json()["predictions"]
     assert by_grpc.dtype == np.float32
