@@ -51,7 +51,9 @@ class PusherExecutor(base_executor.BaseExecutor):
 
 def _is_blessed(blessing: types.Artifact) -> bool:
     """Read the artifact's property; a runner that carries files alone, not properties, still brings the file."""
-    return bool(model_utils.is_model_blessed(blessing)) or (Path(blessing.uri) / BLESSED_FILE).is_file()
+    if blessing.has_custom_property("blessed"):
+        return bool(model_utils.is_model_blessed(blessing))
+    return (Path(blessing.uri) / BLESSED_FILE).is_file()
 
 
 class PusherSpec(types.ComponentSpec):

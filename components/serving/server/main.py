@@ -64,6 +64,8 @@ def run(
     if not base_path.is_dir():
         raise SpecError([_no_folder(base_path)])
     listener = _listen(host, rest_port)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("components.serving").setLevel(logging.INFO)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with contextlib.closing(listener):
         return _serve(name, base_path, listener, (host, grpc_port), options)
@@ -91,15 +93,17 @@ def _serve(name: str, base_path: Path, listener: socket.socket, grpc_at: tuple[s
         timeout_keep_alive=75,  # longer than clients keep idle connections, so that they close them first
         timeout_graceful_shutdown=options.drain_seconds,
     )
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal again once it has drained; before it runs, this is what it comes to.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     models.start(options.poll_seconds)
     grpc_server.start()
     listener.listen(config.backlog)  # from here on requests wait for an answer instead of being refused
     host, rest_port = listener.getsockname()[:2]
     sys.stdout.write(f"Serving {name}: REST http://{host}:{rest_port}/v1/models/{name}, gRPC {host}:{grpc_port}\n")
     sys.stdout.flush()
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again once it has drained
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
     grpc_server.stop(options.drain_seconds).wait()
     models.stop()
     workers.shutdown()
@@ -155,7 +159,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{option.replace('_', '-')}", type=type(default), default=default, help="(%(default)s)")
     given = vars(parser.parse_args(arguments))
     options = Options(**{option: given.pop(option) for option in vars(Options())})
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     try:
         return run(**given, options=options)
     except SpecError as error:
