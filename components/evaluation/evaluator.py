@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tfx.components.evaluator import constants
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.engine.beam_executor import BeamExecutor
 from components.engine.choice import bytes_in_folder, choose_engine
 from components.engine.config import EngineConfig
 from components.engine.examples import read_records, split_directory
@@ -33,7 +33,7 @@ METRICS_FILE = "metrics.json"
 LABEL_VOCABULARY = "label_vocabulary"
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Evaluates a model on the eval split and blesses it or not."""
 
     def Do(self, input_dict: dict, output_dict: dict, exec_properties: dict) -> None:  # noqa: N802

@@ -55,17 +55,15 @@ def _measure(
     if not len(rows):
         return ()
     codes = group.codes[rows]
-    candidate = predictions.candidate.take(rows)
-    baseline = None if predictions.baseline is None else predictions.baseline.take(rows)
-    values = SlicedMetrics(candidate, codes).values()
-    base = None if baseline is None else SlicedMetrics(baseline, codes).values()
-    resamples = resample(candidate, baseline, codes, samples=config.bootstrap_samples, seed=(config.seed, number))
+    candidate = SlicedMetrics(predictions.candidate.take(rows), codes)
+    baseline = None if predictions.baseline is None else SlicedMetrics(predictions.baseline.take(rows), codes)
+    resamples = resample(candidate, baseline, samples=config.bootstrap_samples, seed=(config.seed, number))
     examples = np.bincount(codes)
     return tuple(
         Measured(
             examples=int(examples[index]),
-            values=_at(values, index),
-            baseline=None if base is None else _at(base, index),
+            values=_at(candidate.values, index),
+            baseline=None if baseline is None else _at(baseline.values, index),
             slice=group.names(index) if group.columns else None,
             interval=_Intervals(resamples, index),
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
-from components.evaluation.measures import Scored, SlicedMetrics
+from components.evaluation.measures import SlicedMetrics
 
 MAX_ROWS = 50_000
 """Rows that are resampled at most, overall and again for all slices of one group together."""
@@ -68,27 +68,29 @@ class Resamples:
 
 
 def resample(
-    candidate: Scored, baseline: Scored | None, codes: np.ndarray | None, *, samples: int, seed: tuple[int, ...]
+    candidate: SlicedMetrics, baseline: SlicedMetrics | None = None, *, samples: int, seed: tuple[int, ...]
 ) -> Resamples:
     """Resample the rows and measure both models on each resample.
 
     Args:
         candidate: the rows with the candidate's answers.
-        baseline: the same rows, in the same order, with the baseline's; None if there is none.
-        codes: `[rows]` number of each row's slice, at least one row each; None is one slice.
+        baseline: the same rows and slices, in the same order, with the baseline's; None if there is none.
         samples: number of resamples; 0 gives empty results.
         seed: fixes all draws.
     """
     if not samples:
         return Resamples()
-    rows, shrink = _rows_to_resample(len(candidate), codes, np.random.default_rng((*seed, 0)))
     models = [candidate] if baseline is None else [candidate, baseline]
-    part_codes = None if codes is None else codes[rows]
-    part = [SlicedMetrics(model.take(rows), part_codes) for model in models]
-    drawn = _measure_resamples(part, len(rows), samples, np.random.default_rng((*seed, 1)))
+    rows, shrink = _rows_to_resample(candidate.codes, np.random.default_rng((*seed, 0)))
+    parts = models
     if (shrink < 1).any():
-        whole = [SlicedMetrics(model, codes).values() for model in models]
-        drawn = [_recentre(*each, shrink) for each in zip(drawn, whole, [p.values() for p in part], strict=True)]
+        parts = [SlicedMetrics(model.scored.take(rows), model.codes[rows]) for model in models]
+    drawn = _measure_resamples(parts, len(rows), samples, np.random.default_rng((*seed, 1)))
+    if parts is not models:
+        drawn = [
+            _recentre(values, model.values, part.values, shrink)
+            for values, model, part in zip(drawn, models, parts, strict=True)
+        ]
     changes = {} if baseline is None else {name: drawn[0][name] - drawn[1][name] for name in drawn[0]}
     return Resamples(drawn[0], changes)
 
@@ -106,11 +108,9 @@ def _measure_resamples(
     return [{name: np.concatenate([block[name] for block in found]) for name in found[0]} for found in blocks]
 
 
-def _rows_to_resample(
-    total: int, codes: np.ndarray | None, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _rows_to_resample(codes: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows, at most a number per slice, and for each slice sqrt(rows resampled / rows)."""
-    codes = np.zeros(total, np.int64) if codes is None else codes
+    total = len(codes)
     sizes = np.bincount(codes)
     limit = max(MIN_ROWS_PER_SLICE, MAX_ROWS // len(sizes))
     if sizes.max() <= limit:

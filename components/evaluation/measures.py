@@ -60,27 +60,31 @@ class SlicedMetrics:
 
     Args:
         scored: the rows.
-        codes: `[rows]` number of each row's slice, `0 … slices - 1`, each at least once; None is one slice.
+        codes: `[rows]` number of each row's slice, `0 … slices - 1`, each at least once, fewer than 32,768 of them;
+            None is one slice.
 
     Example:
         >>> scored = Scored("regression", np.array([1.0, 3.0]), np.array([2.0, 3.0]), np.ones(2))
-        >>> float(SlicedMetrics(scored).values()["mae"][0])
+        >>> float(SlicedMetrics(scored).values["mae"][0])
         0.5
     """
 
     def __init__(self, scored: Scored, codes: np.ndarray | None = None) -> None:
         self.scored = scored
-        codes = np.zeros(len(scored), np.int64) if codes is None else codes
+        self.codes = np.zeros(len(scored), np.int16) if codes is None else codes.astype(np.int16)
         ranked = scored.task == "binary_classification"
-        self.order = np.lexsort((scored.prediction, codes)) if ranked else np.argsort(codes, kind="stable")
-        codes = codes[self.order]
+        by_score = np.argsort(-scored.prediction, kind="stable") if ranked else np.arange(len(scored))
+        # numpy sorts 16-bit numbers by radix, ten times faster than it sorts by two keys.
+        self.order = by_score[np.argsort(self.codes[by_score], kind="stable")]
+        codes = self.codes[self.order]
         self._starts = _starts_of_runs(codes)
         self._weight = scored.weight[self.order].astype(np.float64)
         self._terms = scored.terms[self.order]
         self._ranks = _Ranks(scored.label[self.order], scored.prediction[self.order], codes) if ranked else None
 
+    @cached_property
     def values(self) -> dict[str, np.ndarray]:
-        """Return each metric on each slice, `[slices]`; NaN where it is not defined."""
+        """Each metric on each slice, `[slices]`; NaN where it is not defined."""
         return {name: found[0] for name, found in self.resampled(np.ones((1, len(self.scored)))).items()}
 
     def resampled(self, counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -100,33 +104,40 @@ class SlicedMetrics:
 
 
 class _Ranks:
-    """Areas under the ROC and the precision-recall curve, exact, with ties, for rows sorted by slice and score."""
+    """Areas under the ROC and the precision-recall curve, exact, with ties.
+
+    Args:
+        label, score, codes: `[rows]`, sorted by slice, and from the highest score to the lowest in each.
+    """
 
     def __init__(self, label: np.ndarray, score: np.ndarray, codes: np.ndarray) -> None:
-        self._label = label.astype(np.float64)
-        new_tie = (np.diff(codes, prepend=-1) != 0) | (np.diff(score, prepend=np.nan) != 0)
-        self._ties = np.flatnonzero(new_tie)
+        self._is_positive = label.astype(np.float64)
+        self._is_negative = 1 - self._is_positive
+        self._ties = np.flatnonzero((np.diff(codes, prepend=-1) != 0) | (np.diff(score, prepend=np.nan) != 0))
         self._slices = _starts_of_runs(codes[self._ties])
-        self._slice_of_tie = np.repeat(np.arange(len(self._slices)), np.diff([*self._slices, len(self._ties)]))
 
     def areas(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        # Summed apart rather than subtracted: a slice without negatives must have exactly none, to be undefined.
-        positive = np.add.reduceat(weights * self._label, self._ties, axis=1)
-        negative = np.add.reduceat(weights * (1 - self._label), self._ties, axis=1)
-        positives, positives_from = self._totals(positive)
-        negatives, negatives_from = self._totals(negative)
-        # A positive wins against the negatives with a lower score and half of those with the same.
-        wins = positive * (negatives[:, self._slice_of_tie] - negatives_from + negative / 2)
-        precision = positives_from / (positives_from + negatives_from)
-        area = np.add.reduceat(wins, self._slices, axis=1) / (positives * negatives)
-        steps = np.add.reduceat(np.where(positive > 0, positive * precision, 0.0), self._slices, axis=1) / positives
-        return {"auc": np.clip(area, 0, 1), "auc_pr": np.clip(steps, 0, 1)}
+        """Return `auc` and `auc_pr`, `[resamples, slices]`."""
+        positive, positives, positives_above = self._sums(weights * self._is_positive)
+        negative, negatives, negatives_above = self._sums(weights * self._is_negative)
+        # A positive loses against the negatives with a higher score, and against half of those with the same.
+        losses = np.add.reduceat(positive * (negatives_above - negative / 2), self._slices, axis=1)
+        pairs = positives * negatives
+        above = positives_above + negatives_above
+        precision = np.divide(positives_above, above, out=np.zeros_like(above), where=above > 0)
+        steps = np.add.reduceat(positive * precision, self._slices, axis=1)
+        return {
+            "auc": np.where(pairs > 0, np.clip(1 - losses / pairs, 0, 1), np.nan),
+            "auc_pr": np.where(positives > 0, np.clip(steps / positives, 0, 1), np.nan),
+        }
 
-    def _totals(self, amounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the sum of each slice, and for each tie the sum from it to the end of its slice."""
-        totals = np.add.reduceat(amounts, self._slices, axis=1)
-        before = np.cumsum(amounts, axis=1) - amounts
-        return totals, totals[:, self._slice_of_tie] - (before - before[:, self._slices[self._slice_of_tie]])
+    def _sums(self, amounts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the sum of each tie, of each slice, and in each slice of all ties down to this one."""
+        ties = amounts if len(self._ties) == amounts.shape[1] else np.add.reduceat(amounts, self._ties, axis=1)
+        totals = np.add.reduceat(ties, self._slices, axis=1)
+        restarting = ties.copy()
+        restarting[:, self._slices[1:]] -= totals[:, :-1]
+        return ties, totals, np.cumsum(restarting, axis=1)
 
 
 def _starts_of_runs(codes: np.ndarray) -> np.ndarray:

@@ -20,14 +20,14 @@ def trips(rows: int, seed: int = 0, *, classes: int = 2) -> pa.RecordBatch:
     random = np.random.default_rng(seed)
     miles, fare = random.normal(size=(2, rows)).astype(np.float32)
     signal = 1.5 * miles - fare
-    company = random.choice(len(COMPANIES), rows, p=[0.6, 0.3, 0.1])
-    names = [None if missing else COMPANIES[index].encode() for index, missing in zip(company, random.random(rows) < 0.05)]
+    companies = np.array([name.encode() for name in COMPANIES], object)
+    company = random.choice(companies, rows, p=[0.6, 0.3, 0.1])
     return pa.RecordBatch.from_pydict(
         {
             "miles": pa.array(miles),
             "fare": pa.array(fare),
             "hour": pa.array(random.integers(0, 6, rows), pa.int64(), mask=random.random(rows) < 0.05),
-            "company": pa.array(names, pa.binary()),
+            "company": pa.array(company, pa.binary(), mask=random.random(rows) < 0.05),
             "tipped": pa.array((signal + random.logistic(size=rows) > 0).astype(np.int64)),
             "kind": pa.array(np.digitize(signal + random.normal(size=rows), [-1, 1]).astype(np.int64) % classes),
             "seconds": pa.array((600 + 100 * signal + 50 * random.normal(size=rows)).astype(np.float32)),
@@ -67,8 +67,7 @@ def train(task: str, batch: pa.RecordBatch, label: str, *, shuffle_labels: bool 
 def export(model, task: str, folder: Path, *, label: str, weight: str | None = None, scale: float = 1.0) -> None:
     """Write a Model artifact: SavedModel with the three signatures, and sample.json with what it answers now.
 
-    Args:
-        scale: for a regression, what the standardized answer is multiplied with, before 600 is added.
+    A regression's answer is multiplied with `scale`, then 600 is added.
     """
     import tensorflow as tf
 
