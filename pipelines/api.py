@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from components.data import preflight, source
 from components.errors import ComponentError, Problem, SpecError
+from components.serving import predict
 from pipelines import build, log_file
 from pipelines.plan import EVERYTHING, Choices, Plan, make_plan
 from pipelines.run_record import RunRecorder, RunResult
@@ -125,31 +126,20 @@ class Pipeline:
         """Return where blessed models are pushed to: TF Serving's base path of this model."""
         return self.root.folder / self.spec.serving.push_to
 
-    def predict(self, rows: Any, version: int | None = None) -> Any:
-        """Answer with the model that is being served.
+    def predict(self, rows: Any, version: int | None = None) -> predict.Predictions:
+        """Answer with a pushed model, as its server would.
 
         Args:
-            rows: a list of `{column: value}`, or a pyarrow Table.
-            version: a pushed version; the newest when None.
-
-        Returns:
-            One `{output: value}` per row.
+            rows: a CSV, Parquet or JSON-lines file, a list of `{column: value}`, or a pyarrow Table.
+            version: a pushed version; the one being served when None.
 
         Raises:
-            SpecError: no model was pushed yet, or a column is missing.
+            SpecError: no such model was pushed, a column is missing, or a value cannot be what the model takes.
         """
-        from components.serving import predict, versions
-
-        served = versions.versions(self.serving_folder())
-        chosen = version if version is not None else (served[-1] if served else None)
-        if chosen not in served:
-            known = ", ".join(map(str, served)) or "none yet"
-            what = "no pushed model" if version is None else f"version {version}"
-            problem = Problem(
-                "model", what, f"a version in {self.serving_folder()} ({known})", "Run the pipeline first."
-            )
-            raise SpecError([problem])
-        return predict.predict_rows(self.serving_folder() / str(chosen), rows)
+        model = self.serving_folder() if version is None else self.serving_folder() / str(version)
+        if isinstance(rows, str | Path):
+            rows = predict.read_rows(rows, model)
+        return predict.predict_rows(model, rows)
 
     def tfx_pipeline(self) -> Any:
         """Return the TFX pipeline (`tfx.orchestration.pipeline.Pipeline`), for TFX's own tools."""

@@ -24,7 +24,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
     example_gen = Node(
         "ExampleGen",
         "data",
-        config={key: data[key] for key in ("format", "split", "on_bad_row", "quarantine")},
+        config=spec.data.ingest.model_dump(mode="json"),
         outputs=("examples",),
         reads="data",
     )

@@ -173,18 +173,22 @@ def serve(spec: str, host: str, rest_port: int, grpc_port: int, root: Path | Non
 @ROOT
 def predict(spec: str, rows: Path | None, json_rows: str | None, version: int | None, root: Path | None) -> None:
     """Answer with the pushed model: ROWS is a CSV, Parquet or JSON-lines file."""
-    from components.serving.predict import read_rows
+    import json
 
-    pipeline = _pipeline(spec, (), root)
-    answers = pipeline.predict(read_rows(rows, json_rows), version)
-    for answer in answers:
-        click.echo(_json_line(answer))
-
-
-def _json_line(answer: dict[str, Any]) -> str:
-    import orjson
-
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    if (rows is None) == (json_rows is None):
+        raise click.UsageError("give either a file of rows or --json")
+    given: Any = rows
+    if json_rows is not None:
+        try:
+            given = json.loads(json_rows)
+        except ValueError as error:
+            raise click.BadParameter(f"not JSON: {error}", param_hint="--json") from error
+        given = given if isinstance(given, list) else [given]
+    predictions = _pipeline(spec, (), root).predict(given, version)
+    for note in predictions.notes:
+        click.echo(note, err=True)
+    for answer in predictions.rows():
+        click.echo(json.dumps(answer))
 
 
 def _pipeline(spec: str, overrides: tuple[str, ...], root: Path | None) -> Any:

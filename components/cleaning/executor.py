@@ -12,7 +12,6 @@ from typing import Any
 
 import apache_beam as beam
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components import catalog
@@ -22,6 +21,7 @@ from components.cleaning.config import CleaningConfig
 from components.cleaning.filtering import Dropped, check_kinds, check_split, describe
 from components.cleaning.step import CleaningStep
 from components.engine import progress
+from components.engine.beam_executor import BeamExecutor
 from components.engine.choice import bytes_in_folder, choose_engine
 from components.engine.config import EngineConfig
 from components.engine.examples import decode_examples, read_records, split_directory
@@ -30,7 +30,7 @@ from components.errors import ComponentError
 COPIED_PROPERTIES = ("payload_format", "file_format", "fingerprint")
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Cleans the splits of an Examples artifact; the bytes of each surviving record stay as they were."""
 
     def Do(  # noqa: N802 - TFX's name

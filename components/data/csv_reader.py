@@ -105,6 +105,24 @@ def unbalanced(path: str) -> bool:
     return bool(count % 2)
 
 
+def first_bad_row(path: str, header: Sequence[str]) -> bad_rows.BadRow | None:
+    """Return the first row that cannot be read; slow, so for files in which something is wrong."""
+    with open_bytes(path) as file:
+        return next((bad for _, bad in bad_rows.scan(file, path, header) if bad is not None), None)
+
+
+def local_copy(file: SourceFile, folder: Path) -> SourceFile:
+    """Return a local file as it is, and a remote one as a copy in the folder, since CSV is read twice."""
+    if not is_remote(file.path):
+        return file
+    system, path = file_system(file.path)
+    target = Path(tempfile.mkdtemp(dir=folder), Path(path).name)
+    source: Any = system.open_input_stream(path, compression=None)
+    with source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 22)
+    return SourceFile(str(target), file.bytes)
+
+
 @dataclass
 class CsvTable:
     """CSV files whose rows are all readable, and what their columns are.
@@ -186,7 +204,7 @@ class CsvScanner:
             ComponentError: a row is bad and bad rows are errors.
             SpecError: headers are missing or differ.
         """
-        local = [self._local(file) for file in files]
+        local = [local_copy(file, self.work) for file in files]
         table = CsvTable(same_header(local))
         table.kinds = dict.fromkeys(table.header, Kind.NULL)
         for origin, file in zip(files, local, strict=True):
@@ -237,15 +255,3 @@ class CsvScanner:
                 f"{path}: {error}", spec_path="data.path", remedy="Write the file again as plain CSV in UTF-8."
             ) from error
         return path
-
-    def _local(self, file: SourceFile) -> SourceFile:
-        """Copy a remote file to this machine, since it is read twice."""
-        if not is_remote(file.path):
-            return file
-        system, path = file_system(file.path)
-        name = Path(path).name
-        target = Path(tempfile.mkdtemp(dir=self.work), name)
-        source: Any = system.open_input_stream(path, compression=None)
-        with source, target.open("wb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 22)
-        return SourceFile(str(target), file.bytes)

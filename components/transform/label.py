@@ -13,9 +13,7 @@ from components.expression import Expression
 from components.features import Task
 from components.transform.chain import Raw, require
 from components.transform.column import Column, as_text, failure, raw_column
-
-LABEL_VOCABULARY = "label_vocabulary"
-"""Name of the vocabulary file of class names, most frequent class first."""
+from components.transform.outputs import LABEL_VOCABULARY
 
 LABEL_PATH = "data.label"
 

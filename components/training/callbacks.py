@@ -1,0 +1,108 @@
+"""What watches a training: progress on screen, the history, and a loss that is no longer a number."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from components.engine.progress import report
+from components.errors import ComponentError
+from components.training.input_fn import EpochOrder
+
+SECONDS_BETWEEN_REPORTS = 1.0
+
+
+class Watch(keras.callbacks.Callback):
+    """Reports progress, collects the history, moves the order of rows on, and stops at a loss that is not finite.
+
+    It comes first in the list, so that the history holds the learning rate that an epoch was trained with.
+
+    Args:
+        runtime: the component's runtime, for progress.
+        order: told which epoch begins.
+        epochs: epochs in all.
+        history: one dictionary per finished epoch; those of a run that was cut off come first.
+    """
+
+    def __init__(
+        self, runtime: Mapping[str, Any], order: EpochOrder, epochs: int, history: list[dict[str, Any]]
+    ) -> None:
+        super().__init__()
+        self.runtime = runtime
+        self.order = order
+        self.epochs = epochs
+        self.history = history
+        self.steps_timed, self.seconds_timed = 0, 0.0
+        self._epoch_began = self._last_call = self._last_report = 0.0
+        self._last_step = -1
+
+    @property
+    def steps_per_second(self) -> float:
+        """Training steps per second, without the first call of each epoch, which may trace and fill buffers."""
+        return self.steps_timed / self.seconds_timed if self.seconds_timed else 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        self.order.epoch = epoch
+        self._epoch_began = self._last_report = time.perf_counter()
+        self._last_step = -1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        now = time.perf_counter()
+        steps = min(batch, (self.params.get("steps") or batch + 1) - 1) - self._last_step
+        if self._last_step >= 0:
+            self.steps_timed += steps
+            self.seconds_timed += now - self._last_call
+        self._last_call = now
+        self._last_step += steps
+        if now - self._last_report >= SECONDS_BETWEEN_REPORTS:
+            self._last_report = now
+            self._refuse_nan(logs or {})
+            self._report_within_epoch(now)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        self._refuse_nan(values)
+        values.setdefault("learning_rate", float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)))
+        seconds = round(time.perf_counter() - self._epoch_began, 3)
+        self.history.append({"epoch": epoch + 1, **values, "seconds": seconds})
+        shown = [f"{name} {values[name]:.4g}" for name in _shown(values)]
+        report(
+            self.runtime,
+            "Trainer",
+            ", ".join([f"epoch {epoch + 1}/{self.epochs}", *shown]),
+            done=epoch + 1,
+            total=self.epochs,
+        )
+
+    def _report_within_epoch(self, now: float) -> None:
+        total = self.params.get("steps")
+        done = self._last_step + 1
+        rate = done / (now - self._epoch_began)
+        part = f"{done}/{total}" if total else str(done)
+        report(
+            self.runtime,
+            "Trainer",
+            f"epoch {self.order.epoch + 1}/{self.epochs}, step {part}, {rate:.0f} steps/s",
+            done=self.order.epoch + (done / total if total else 0),
+            total=self.epochs,
+        )
+
+    def _refuse_nan(self, logs: Mapping[str, Any]) -> None:
+        loss = float(logs.get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise ComponentError(
+                f"The training loss became {loss} in epoch {self.order.epoch + 1}.",
+                spec_path="training.optimizer",
+                remedy="Lower the learning rate to a tenth, and check that numeric features are scaled (z_score or "
+                "min_max) and that a regression label has no extreme values.",
+            )
+
+
+def _shown(values: Mapping[str, float]) -> list[str]:
+    """Return the names worth a place on screen: the evaluation split's if there are any."""
+    names = [name for name in values if name not in {"learning_rate", "seconds"}]
+    return [name for name in names if name.startswith("val_")] or names

@@ -1,0 +1,209 @@
+"""Fit a model: compile it, feed it, watch it, and go on where an earlier attempt was cut off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.engine.progress import report
+from components.errors import ComponentError
+from components.features import Task
+from components.training import objective
+from components.training.config import TrainingConfig
+from components.training.distribution import Distribution, choose_distribution
+from components.training.input_fn import EpochOrder, Split, evaluation_dataset, training_dataset
+from components.training.optimizer import make_optimizer
+
+if TYPE_CHECKING:
+    import keras
+
+EVALUATION_BATCH_SIZE = 4096
+"""Rows per step of the evaluation split; larger than training batches, since nothing is learnt from them."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a training writes besides its result.
+
+    Args:
+        runtime: the component's runtime, for progress.
+        checkpoint_folder: where an attempt that is cut off leaves what it has; None cannot resume.
+        log_folder: where TensorBoard logs go; None writes none.
+    """
+
+    runtime: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint_folder: Path | None = None
+    log_folder: Path | None = None
+
+
+@dataclass
+class FitResult:
+    """A fitted model and how it came about.
+
+    Args:
+        model: with the weights of the best epoch under early stopping, else of the last one.
+        epochs: one dictionary per epoch: `epoch`, `loss`, `val_loss`, metrics, `learning_rate`, `seconds`.
+        resumed_from_epoch: epochs that an earlier attempt had finished.
+        best_epoch: epoch whose weights the model has.
+        seconds: duration of this attempt.
+        steps_per_second: training steps per second, tracing not counted.
+        notes: what the user should know.
+    """
+
+    model: keras.Model
+    epochs: list[dict[str, Any]]
+    resumed_from_epoch: int
+    best_epoch: int
+    seconds: float
+    steps_per_second: float
+    notes: list[str] = field(default_factory=list)
+
+    def history(self) -> dict[str, Any]:
+        """Return the content of `history.json`."""
+        return {
+            "epochs": self.epochs,
+            "resumed_from_epoch": self.resumed_from_epoch,
+            "best_epoch": self.best_epoch,
+            "seconds": round(self.seconds, 3),
+            "steps_per_second": round(self.steps_per_second, 1),
+            "parameters": int(self.model.count_params()),
+            "notes": self.notes,
+        }
+
+
+def fit(
+    build: Callable[[], keras.Model],
+    config: TrainingConfig,
+    task: Task,
+    train: Split,
+    evaluation: Split,
+    places: Places | None = None,
+) -> FitResult:
+    """Build and fit a model.
+
+    Two calls with equal arguments give equal weights on CPUs: weights, shuffling and dropout follow `config.seed`.
+
+    Args:
+        build: returns a new, uncompiled model.
+        config: how to fit it.
+        task: decides loss and metrics.
+        train: what to learn from.
+        evaluation: what early stopping and the learning rate watch.
+        places: where it writes; None writes nothing.
+
+    Raises:
+        ComponentError: the model cannot be built, or its loss becomes NaN.
+    """
+    import keras
+
+    places = places or Places()
+    keras.utils.set_random_seed(config.seed)
+    distribution = choose_distribution(config.strategy)
+    if distribution.note:
+        report(places.runtime, "Trainer", distribution.note)
+    with distribution.scope():
+        model = build()
+        compile_model(model, config, task, train, distribution)
+        began = time.perf_counter()
+        fitting = _Fitting(config, places)
+        done = fitting.checkpoint.restore(model)
+    if done:
+        report(places.runtime, "Trainer", f"resumed after epoch {done}", done=done, total=config.epochs)
+    fitting.run(model, done, train, evaluation)
+    return FitResult(
+        model,
+        fitting.history,
+        done,
+        fitting.best_epoch,
+        time.perf_counter() - began,
+        fitting.watch.steps_per_second,
+        [distribution.note] if distribution.note else [],
+    )
+
+
+def compile_model(
+    model: keras.Model, config: TrainingConfig, task: Task, train: Split, distribution: Distribution
+) -> None:
+    """Compile a model for its task; metrics are weighted where there are weights."""
+    model.compile(
+        optimizer=make_optimizer(config.optimizer),
+        loss=objective.loss(task),
+        metrics=None if train.weighted else objective.metrics(task),
+        weighted_metrics=objective.metrics(task) if train.weighted else None,
+        steps_per_execution=distribution.steps_per_execution(
+            config.steps_per_execution, train.steps(config.batch_size)
+        ),
+    )
+
+
+class _Fitting:
+    """The callbacks of one training, and the call of Keras's `fit`."""
+
+    def __init__(self, config: TrainingConfig, places: Places) -> None:
+        import keras
+
+        from components.training.callbacks import Watch
+        from components.training.checkpoint import Checkpoint
+
+        self.config = config
+        self.history: list[dict[str, Any]] = []
+        self.order = EpochOrder(config.seed)
+        self.watch = Watch(places.runtime, self.order, config.epochs, self.history)
+        self.stopping: keras.callbacks.EarlyStopping | None = None
+        deciding: list[keras.callbacks.Callback] = []
+        if config.reduce_learning_rate is not None:
+            wanted = config.reduce_learning_rate
+            deciding.append(
+                keras.callbacks.ReduceLROnPlateau(
+                    monitor="val_loss",
+                    factor=wanted.factor,
+                    patience=wanted.patience,
+                    min_lr=wanted.minimum,
+                    min_delta=0,
+                )
+            )
+        if config.early_stopping is not None:
+            early = config.early_stopping
+            self.stopping = keras.callbacks.EarlyStopping(
+                monitor=early.monitor, patience=early.patience, min_delta=early.min_delta, restore_best_weights=True
+            )
+            deciding.append(self.stopping)
+        self.checkpoint = Checkpoint(places.checkpoint_folder, self.history, deciding)
+        logging: list[keras.callbacks.Callback] = []
+        if places.log_folder is not None:
+            # profile_batch and write_graph off: both cost seconds and megabytes that a table model does not repay.
+            logging.append(keras.callbacks.TensorBoard(str(places.log_folder), write_graph=False, profile_batch=0))
+        self.callbacks = [self.watch, *logging, *deciding, self.checkpoint]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from 1, whose weights the model has."""
+        if self.stopping is not None and self.stopping.best_weights is not None:
+            return int(self.stopping.best_epoch) + 1
+        return len(self.history)
+
+    def run(self, model: keras.Model, done: int, train: Split, evaluation: Split) -> None:
+        """Fit from epoch `done` on; when the checkpoint was the last one, only its best weights are put back."""
+        import tensorflow as tf
+
+        config = self.config
+        # With nothing left to train, fit still calls on_train_begin and on_train_end, which restore the best weights.
+        first = config.epochs if self.checkpoint.finished else done
+        try:
+            model.fit(
+                training_dataset(train, config.batch_size, self.order),
+                epochs=config.epochs,
+                initial_epoch=first,
+                validation_data=evaluation_dataset(evaluation, max(config.batch_size, EVALUATION_BATCH_SIZE)),
+                callbacks=self.callbacks,
+                verbose=0,
+            )
+        except tf.errors.ResourceExhaustedError as error:
+            raise ComponentError(
+                f"There was not enough memory for batches of {config.batch_size} rows.",
+                spec_path="training.batch_size",
+                remedy="Lower training.batch_size, or set training.cache to never.",
+            ) from error
