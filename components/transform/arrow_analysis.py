@@ -25,13 +25,13 @@ from tensorflow_transform import (
     analyzer_nodes,
     analyzers,
     annotators,
+    graph_context,
     graph_tools,
     impl_helper,
     nodes,
 )
 from tensorflow_transform.beam import analysis_graph_builder
 from tensorflow_transform.output_wrapper import TFTransformOutput
-from tensorflow_transform.saved import saved_transform_io_v2
 from tensorflow_transform.tf_metadata import metadata_io
 
 Tensors = Mapping[str, Any]
@@ -108,6 +108,9 @@ class _Interpreter(nodes.Visitor):
         self._fingerprint = fingerprint
         self._batches = batches
         self._temporary = temporary
+        self._alive: list[Any] = []
+        # columns that the data have and nothing reads
+        self._unused = {name: _no_rows(spec) for name, spec in specs.items() if name not in batches[0]}
 
     def validate_value(self, value: Any) -> None:
         """Check what TFT's traverser hands around."""
@@ -133,7 +136,8 @@ class _Interpreter(nodes.Visitor):
         for ((name, dtype, value),) in bindings:
             replacements[name] = tf.constant(np.asarray(value), tf.dtypes.as_dtype(dtype))
         signature = operation.output_signature
-        plain = all(isinstance(tensor, tf.Tensor) for tensor in signature.values())
+        if operation.label.startswith("CreateSavedModelForAnalyzerInputs"):
+            return [self._traced({key: tensor.name for key, tensor in signature.items()}, replacements)]
         folder = str(self._temporary / uuid.uuid4().hex)
         impl_helper.trace_and_write_v2_saved_model(
             folder,
@@ -142,22 +146,35 @@ class _Interpreter(nodes.Visitor):
             str(self._temporary),
             self._fingerprint,
             replacements or None,
-            {key: tensor.name for key, tensor in signature.items()} if plain else {},
+            {},
             None,
         )
         return [folder]
 
+    def _traced(self, outputs: dict[str, str], replacements: dict[str, tf.Tensor]) -> Callable[[Tensors], Tensors]:
+        """Return the function of a phase whose outputs only feed analyzers; TFT would save it and load it again."""
+        context = graph_context.TFGraphContext(
+            module_to_export=tf.Module(), temp_dir=str(self._temporary), evaluated_replacements=replacements or None
+        )
+        tracker = annotators.ObjectTracker()
+        with annotators.object_tracker_scope(tracker):
+            phase = impl_helper.get_traced_transform_fn(
+                self._preprocessing_fn, self._specs, context, output_keys_to_name_map=outputs
+            )
+            phase.get_concrete_function()
+        # the function refers to tables and variables weakly
+        self._alive.append((context, tracker, phase))
+        return lambda batch: phase({**self._unused, **batch})
+
     def _extract_input(self, _operation: Any) -> list[Any]:
         return list(self._batches)
 
-    def _apply_saved_model(self, _operation: Any, folders: list[str], batches: list[Tensors]) -> list[Any]:
-        loader = saved_transform_io_v2.SavedModelLoader(folders[0])
-        loader.finalize(list(batches[0]), list(loader.structured_outputs))
+    def _apply_saved_model(
+        self, _operation: Any, phases: list[Callable[[Tensors], Tensors]], batches: list[Tensors]
+    ) -> list[Any]:
+        (phase,) = phases
         return [
-            {
-                key: np.asarray(value) if isinstance(value, tf.Tensor) else value
-                for key, value in loader.apply_transform_model(batch).items()
-            }
+            {key: value.numpy() if isinstance(value, tf.Tensor) else value for key, value in phase(batch).items()}
             for batch in batches
         ]
 
@@ -179,7 +196,9 @@ class _Interpreter(nodes.Visitor):
     def _accumulate_packed(self, operation: Any, batches: list[Tensors]) -> list[Any]:
         return [
             {
-                packed.label: _accumulated(packed.combiner, [tuple(batch[key] for key in packed.keys) for batch in batches])
+                packed.label: _accumulated(
+                    packed.combiner, [tuple(batch[key] for key in packed.keys) for batch in batches]
+                )
                 for packed in operation.combiners
             }
         ]
@@ -265,6 +284,14 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "VocabularyOrderAndWrite": _Interpreter._write_terms,
     "VocabularyCount": _Interpreter._vocabulary_size,
 }
+
+
+def _no_rows(spec: tf.TypeSpec) -> tf.Tensor | tf.SparseTensor:
+    shape = [dimension or 0 for dimension in spec.shape]
+    if isinstance(spec, tf.SparseTensorSpec):
+        indices = tf.zeros([0, len(shape)], tf.int64)
+        return tf.SparseTensor(indices, tf.zeros([0], spec.dtype), tf.constant(shape, tf.int64))
+    return tf.zeros([0, *shape[1:]], spec.dtype)
 
 
 def _accumulated(combiner: analyzer_nodes.Combiner, batches: Iterable[Any]) -> Any:

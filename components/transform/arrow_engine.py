@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.output_wrapper import TFTransformOutput
@@ -65,6 +66,12 @@ class RawTensors:
                 # no row of this batch has a value: as many empty lists
                 offsets = pa.array(np.zeros(len(column) + 1, np.int32))
                 column = pa.ListArray.from_arrays(offsets, pa.array([], wanted.value_type))
+            elif (pc.max(pc.list_value_length(column)).as_py() or 0) > 1:
+                raise ComponentError(
+                    f"Column {name!r} has rows with more than one value.",
+                    spec_path=f"data.features.{name}",
+                    remedy="Give it one value per row, or leave it out of data.features.",
+                )
             elif column.type != wanted:
                 raise ComponentError(
                     f"Column {name!r} holds {column.type.value_type}, and the schema says "

@@ -136,7 +136,9 @@ def _remedy(name: str, step: TransformStep, kind: Kind) -> str:
     if kind == "text":
         return f"If {name!r} holds numbers, declare it: data.features.{name}: numeric. Else choose one of these steps."
     if kind == "number":
-        return f"If its numbers name categories, declare it: data.features.{name}: categorical. Else bucketize it first."
+        return (
+            f"If its numbers name categories, declare it: data.features.{name}: categorical. Else bucketize it first."
+        )
     if kind == "ids" and step.completes:
         return "Put it before the step that makes ids; without it, missing values get an id of their own."
     return f"Put {step.plugin_name()} before the step that makes {_KIND_NAMES[kind]}, or leave it out."

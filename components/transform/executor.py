@@ -22,7 +22,7 @@ from components.errors import ComponentError, SluiceError
 from components.expression import Expression
 from components.transform.arrow_analysis import UnsupportedAnalysisError
 from components.transform.arrow_engine import Places, RawTensors, transform
-from components.transform.column import failure_in
+from components.transform.checks import check_labels
 from components.transform.config import TransformConfig
 from components.transform.preprocessing_fn import preprocessing_fn
 from components.transform.summary import write_summary
@@ -57,6 +57,8 @@ class Executor(stock.Executor):
                 progress.report(runtime, "Transform", "transforming on Beam")
                 self._beam_pipeline_args = self._beam_pipeline_args or list(engine.beam_pipeline_args)
                 super().Do(input_dict, output_dict, exec_properties)
+        transformed = artifact_utils.get_single_uri(output_dict["transformed_examples"])
+        check_labels(transformed, splits, config)
         graph = artifact_utils.get_single_uri(output_dict["transform_graph"])
         write_summary(graph, TransformConfig.model_validate(config["transform"]), rows)
 
@@ -95,7 +97,7 @@ def _used_columns(config: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn whatever an assertion in the graph or a step's `apply` raised, however deep, into a ComponentError."""
+    """Turn whatever a step's `apply` raised, however deep Beam or TensorFlow wrap it, into a ComponentError."""
     try:
         yield
     except SluiceError:
@@ -103,8 +105,8 @@ def _explained() -> Iterator[None]:
     except Exception as error:
         cause: BaseException | None = error
         while cause is not None:
-            if found := cause if isinstance(cause, ComponentError) else failure_in(cause):
-                raise found from error
+            if isinstance(cause, ComponentError):
+                raise cause from error
             cause = cause.__cause__ or cause.__context__
         raise
 

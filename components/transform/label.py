@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -12,8 +12,8 @@ from components.errors import ComponentError
 from components.expression import Expression
 from components.features import Task
 from components.transform.chain import Raw, require
-from components.transform.column import Column, as_text, failure, raw_column
-from components.transform.outputs import LABEL_VOCABULARY
+from components.transform.column import Column, as_text, raw_column
+from components.transform.outputs import LABEL_VOCABULARY, NO_LABEL
 
 LABEL_PATH = "data.label"
 
@@ -21,7 +21,8 @@ LABEL_PATH = "data.label"
 def label_tensor(expression: Expression, task: Task, raw: Raw) -> tf.Tensor:
     """Return the label `[batch, 1]`.
 
-    A row without a label stops the run, instead of counting as class 0.
+    A row whose label cannot be computed gets NO_LABEL (NaN in regression), never class 0; `components.transform.checks`
+    finds it and stops the run. An assertion in the graph would also stop requests, which have no label at all.
 
     Args:
         expression: how it is computed.
@@ -32,9 +33,13 @@ def label_tensor(expression: Expression, task: Task, raw: Raw) -> tf.Tensor:
     Raises:
         ComponentError: a column is missing, or the result does not fit the task.
     """
-    values = _evaluate(expression, {name: _label_column(name, expression, raw) for name in expression.columns})
+    columns = {name: _label_column(name, expression, raw) for name in expression.columns}
+    present = functools.reduce(tf.logical_and, [column.present for column in columns.values()])
+    values = tf.convert_to_tensor(expression.evaluate({name: column.values for name, column in columns.items()}))
+    if values.dtype.is_floating:
+        present &= tf.math.is_finite(values)
     if task == "multiclass_classification":
-        return _class_id(as_text(tf.cast(values, tf.int64) if values.dtype == tf.bool else values))
+        return _class_id(as_text(tf.cast(values, tf.int64) if values.dtype == tf.bool else values), present)
     if values.dtype == tf.string:
         raise ComponentError(
             f"The label {expression.text!r} is text, and {task} needs {'true or false' if 'binary' in task else 'numbers'}.",
@@ -44,24 +49,16 @@ def label_tensor(expression: Expression, task: Task, raw: Raw) -> tf.Tensor:
             else "Name a column of numbers.",
         )
     if task == "regression":
-        return tf.cast(values, tf.float32)
+        return tf.where(present, tf.cast(values, tf.float32), float("nan"))
     if values.dtype != tf.bool:
-        is_binary = tf.equal(values, 0.0) | tf.equal(values, 1.0)
-        values = _checked(
-            values, is_binary, f"The label {expression.text!r} has values other than 0 and 1.",
-            f"Write what counts as 1, for example {expression.text} > 0.",
-        )
-    return tf.cast(values, tf.int64)
+        present &= tf.equal(values, 0.0) | tf.equal(values, 1.0)
+    return tf.where(present, tf.cast(values, tf.int64), NO_LABEL)
 
 
 def weight_tensor(column: str, raw: Raw) -> tf.Tensor:
-    """Return the example weights, float32 `[batch, 1]`; a row without one, or with a negative one, stops the run."""
+    """Return the example weights, float32 `[batch, 1]`; NaN where there is none or a negative one."""
     weight = raw_column(column, require(column, raw, "data.weight"), "number")
-    is_weight = weight.present & (weight.values >= 0)
-    return _checked(
-        weight.values, is_weight, f"The weight {column!r} is missing or negative in some rows.",
-        f"Drop them: cleaning: - drop_missing: [{column}].", "data.weight",
-    )
+    return tf.where(weight.present & (weight.values >= 0), weight.values, float("nan"))
 
 
 def _label_column(name: str, expression: Expression, raw: Raw) -> Column:
@@ -77,38 +74,10 @@ def _label_column(name: str, expression: Expression, raw: Raw) -> Column:
     return raw_column(name, tensor, "text" if is_text else "number")
 
 
-def _evaluate(expression: Expression, columns: Mapping[str, Column]) -> tf.Tensor:
-    checked = {
-        name: _checked(
-            column.values, column.present, f"The label's column {name!r} has no value in some rows.",
-            f"Drop them: cleaning: - drop_missing: [{name}].",
-        )
-        for name, column in columns.items()
-    }
-    values = tf.convert_to_tensor(expression.evaluate(checked))
-    if values.dtype.is_floating:
-        values = _checked(
-            values, tf.math.is_finite(values), f"The label {expression.text!r} is not a finite number in some rows.",
-            "Drop the rows that divide by zero or overflow, with a cleaning step.",
-        )
-    return values
-
-
-def _class_id(text: tf.Tensor) -> tf.Tensor:
-    file = tft.vocabulary(tf.reshape(text, [-1]), vocab_filename=LABEL_VOCABULARY)
-    ids = tft.apply_vocabulary(text, file, default_value=-1)
+def _class_id(text: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    file = tft.vocabulary(tf.gather_nd(text, tf.where(present)), vocab_filename=LABEL_VOCABULARY)
+    ids = tft.apply_vocabulary(text, file, default_value=NO_LABEL)
     classes = tft.get_num_buckets_for_transformed_feature(ids)
-    known = _checked(
-        ids, ids >= 0, "The label has a class that no training row has.",
-        "Drop the rows of that class with a cleaning step, or change data.split so that training sees it.",
-    )
-    schema_inference.set_tensor_schema_override(known, tf.constant(0, tf.int64), tf.cast(classes, tf.int64) - 1)
-    return known
-
-
-def _checked(
-    values: tf.Tensor, holds: tf.Tensor, message: str, remedy: str, spec_path: str = LABEL_PATH
-) -> tf.Tensor:
-    """Return `values`, which cannot be computed while `holds` is false anywhere."""
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(holds), [failure(spec_path, message, remedy)])]):
-        return tf.identity(values)
+    ids = tf.where(present, ids, tf.constant(NO_LABEL, tf.int64))
+    schema_inference.set_tensor_schema_override(ids, tf.constant(0, tf.int64), tf.cast(classes, tf.int64) - 1)
+    return ids

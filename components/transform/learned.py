@@ -42,7 +42,9 @@ def read_learned(transform_graph: str | Path) -> dict[str, dict[str, Any]]:
         if prefix == _PREFIX and len(rest) == 2:
             fetches[bytes.fromhex(rest[0]).decode(), rest[1]] = operation.outputs[0].name
     feeds = {
-        inside.name: outside.numpy() for outside, inside in graph.captures if outside.dtype not in (tf.resource, tf.variant)
+        inside.name: outside.numpy()
+        for outside, inside in graph.captures
+        if outside.dtype not in (tf.resource, tf.variant)
     }
     with tf.compat.v1.Session(graph=graph) as session:
         for (chain, key), value in session.run(fetches, feeds).items():

@@ -14,6 +14,10 @@ LABEL_VOCABULARY = "label_vocabulary"
 """Name of the vocabulary file of class names, most frequent class first."""
 
 
+NO_LABEL = -1
+"""Transformed label of a row whose label cannot be computed, in classification; NaN in regression."""
+
+
 def model_inputs(transform_graph: str | Path, chains: Sequence[str] | None = None) -> list[ModelInput]:
     """Return what the model receives, one input per chain.
 
