@@ -190,6 +190,9 @@ class Pipeline:
                 "%s failed:\n%s", failed.name, "".join(traceback.format_exception(failed))
             )
             return recorder.write("failed", self._failure(failed, job))
+        except BaseException as error:
+            recorder.write("failed", {"component": None, "message": repr(error), "log": str(job.run_dir / "log.txt")})
+            raise
         done = recorder.write("running")
         if done.pushed or any(result.name == "Pusher" and result.status == "cached" for result in results):
             return recorder.write("pushed" if done.pushed else "blocked")

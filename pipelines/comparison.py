@@ -13,6 +13,9 @@ from pipelines.plan import differences
 from pipelines.run_record import output_folder
 from pipelines.state import read_json
 
+LARGEST_CHANGES = 12
+"""How many metrics of slices a comparison shows, largest change first."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -71,9 +74,9 @@ def comparison_view(comparison: Comparison) -> RenderableType:
         parts += [Text(heading, style="bold"), table]
     metrics = _values_table("metric", comparison.metrics)
     parts += [Text("metrics", style="bold"), metrics] if comparison.metrics else [Text("metrics: none", style="dim")]
-    moved = sorted(comparison.slices.items(), key=lambda item: _largest_change(item[1]))[:10]
-    if moved:
-        flat = {f"{name} · {metric}": pair for name, values in moved for metric, pair in values.items()}
+    flat = {f"{name} · {metric}": pair for name, values in comparison.slices.items() for metric, pair in values.items()}
+    flat = dict(sorted(flat.items(), key=lambda item: -_change(item[1]))[:LARGEST_CHANGES])
+    if any(_change(pair) for pair in flat.values()):
         parts += [Text("slices that moved most", style="bold"), _values_table("slice", flat)]
     return Group(*parts)
 
@@ -128,8 +131,9 @@ def _slice_name(entry: dict[str, Any]) -> str:
     return ", ".join(f"{feature}={value}" for feature, value in entry["slice"].items())
 
 
-def _largest_change(values: dict[str, tuple[float | None, float | None]]) -> float:
-    return -max((abs(b - a) for a, b in values.values() if a is not None and b is not None), default=0.0)
+def _change(pair: tuple[float | None, float | None]) -> float:
+    before, now = pair
+    return abs(now - before) if before is not None and now is not None else 0.0
 
 
 def _values_table(name: str, values: dict[str, tuple[float | None, float | None]]) -> Table:

@@ -43,14 +43,19 @@ class BeamRunner(Runner):
                 else:
                     result.status = "running"
                     watcher.changed(results)
-                    self._launch(step, launches, result, monitor)
+                    inputs = {
+                        name: by_name[source.node].outputs[source.key] for name, source in step.node.inputs.items()
+                    }
+                    self._launch(step, launches, monitor, inputs, result)
                 watcher.changed(results)
 
-    def _launch(self, step: Step, launches: _Launches, result: NodeResult, monitor: Monitor) -> None:
+    def _launch(
+        self, step: Step, launches: _Launches, monitor: Monitor, inputs: dict[str, str], result: NodeResult
+    ) -> None:
         monitor.take_peak()
         started = time.perf_counter()
         try:
-            inputs, outputs = launches.launch(step.node.name)
+            outputs = launches.launch(step.node.name)
         except Exception as error:
             result.status = "failed"
             raise NodeFailedError(step.node.name, error) from error
@@ -98,8 +103,8 @@ class _Launches:
         self.artifacts = job.root.folder / "artifacts"
         self.nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
 
-    def launch(self, name: str) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-        """Run a component; return the folders it read, and its outputs as a `Record` holds them."""
+    def launch(self, name: str) -> dict[str, dict[str, Any]]:
+        """Run a component; return its outputs as a `Record` holds them."""
         from tfx.orchestration.local import runner_utils
         from tfx.orchestration.portable import launcher
 
@@ -113,12 +118,12 @@ class _Launches:
         ).launch()
         if info is None or not info.output_dict:
             raise RuntimeError(f"TFX did not run {name}: its inputs were not found in ML Metadata")
-        inputs = {key: artifacts[0].uri for key, artifacts in info.input_dict.items() if artifacts}
-        outputs = {
-            key: {"uri": artifacts[0].uri, "artifact_id": artifacts[0].id, "type": artifacts[0].type_name}
-            for key, artifacts in info.output_dict.items()
-        }
-        return inputs, outputs
+        outputs = {}
+        with self.connection as handle:
+            for key, (artifact, *_) in info.output_dict.items():
+                (stored,) = handle.store.get_artifacts_by_uri(artifact.uri)
+                outputs[key] = {"uri": artifact.uri, "artifact_id": stored.id, "type": artifact.type_name}
+        return outputs
 
     def publish_cached(self, name: str, record: Record) -> None:
         """Tell ML Metadata that this run uses a finished execution again, so that lineage stays whole."""
