@@ -39,23 +39,25 @@ class Watch(keras.callbacks.Callback):
         self.steps_timed, self.seconds_timed = 0, 0.0
         self._epoch_began = self._last_call = self._last_report = 0.0
         self._last_step = -1
+        self._traced = False
 
     @property
     def steps_per_second(self) -> float:
-        """Training steps per second, without the first call of each epoch, which may trace and fill buffers."""
+        """Training steps per second, without the first call of all, which traces; evaluation is not counted."""
         return self.steps_timed / self.seconds_timed if self.seconds_timed else 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         self.order.epoch = epoch
-        self._epoch_began = self._last_report = time.perf_counter()
+        self._epoch_began = self._last_report = self._last_call = time.perf_counter()
         self._last_step = -1
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         now = time.perf_counter()
         steps = min(batch, (self.params.get("steps") or batch + 1) - 1) - self._last_step
-        if self._last_step >= 0:
+        if self._traced:
             self.steps_timed += steps
             self.seconds_timed += now - self._last_call
+        self._traced = True
         self._last_call = now
         self._last_step += steps
         if now - self._last_report >= SECONDS_BETWEEN_REPORTS:

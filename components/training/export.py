@@ -59,15 +59,9 @@ class Predictor:
             )
         self.spec = {name: spec[name] for name in wanted}
         self.request_spec = {name: spec[name] for name in served.features}
-        self.transform_all = graph.transform_features_layer()
-        # Without the label, so that its checks of rows ("no value") cannot refuse a request.
+        # What transform_features_layer wraps into a Keras 2 layer, whose export alone takes two seconds. One for all
+        # signatures: it holds the vocabulary tables. Given no label columns, it leaves the label out.
         self.loader = SavedModelLoader(graph.transform_savedmodel_dir)
-        self.loader.finalize(list(served.features), list(served.inputs))
-
-    @property
-    def tracked(self) -> list[Any]:
-        """What a SavedModel must hold besides the weights: vocabulary tables and the captured graph."""
-        return [self.transform_all, self.loader.__dict__]
 
     def from_examples(self, examples: Any) -> dict[str, Any]:
         """Return predictions for serialized tf.Examples `[batch]`."""
@@ -83,7 +77,7 @@ class Predictor:
         """Return all outputs of the transform graph for serialized tf.Examples that have the label's columns too."""
         import tensorflow as tf
 
-        return dict(self.transform_all(tf.io.parse_example(examples, self.spec)))
+        return dict(self.loader.apply_transform_model(tf.io.parse_example(examples, self.spec)))
 
     def _predict(self, raw: dict[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
@@ -122,7 +116,7 @@ def save(predictor: Predictor, folder: str) -> None:
 
     model = predictor.model
     module = tf.Module()
-    module.tracked = predictor.tracked
+    module.transform = predictor.loader.__dict__
     module.weights = [variable.value for variable in model.variables]
     examples = tf.TensorSpec([None], tf.string, name="examples")
     columns = {

@@ -199,6 +199,7 @@ class _Fitting:
                 initial_epoch=first,
                 validation_data=evaluation_dataset(evaluation, max(config.batch_size, EVALUATION_BATCH_SIZE)),
                 callbacks=self.callbacks,
+                shuffle=False,
                 verbose=0,
             )
         except tf.errors.ResourceExhaustedError as error:

@@ -183,7 +183,9 @@ def _taker(columns: Columns) -> Any:
 def _records(split: Split) -> Any:
     import tensorflow as tf
 
-    files = sorted(str(path) for path in Path(split.folder).iterdir() if path.suffix == ".gz" or "tfrecord" in path.name)
+    files = sorted(
+        str(path) for path in Path(split.folder).iterdir() if path.suffix == ".gz" or "tfrecord" in path.name
+    )
     return tf.data.TFRecordDataset(files, compression_type="GZIP" if files[0].endswith(".gz") else None)
 
 
