@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.errors import SluiceError, SpecError
-from pipelines import screen
+from pipelines import log_file, screen
 from pipelines.spec import load_spec
 
 ROOT = click.option(
@@ -184,7 +184,9 @@ def predict(spec: str, rows: Path | None, json_rows: str | None, version: int | 
         except ValueError as error:
             raise click.BadParameter(f"not JSON: {error}", param_hint="--json") from error
         given = given if isinstance(given, list) else [given]
-    predictions = _pipeline(spec, (), root).predict(given, version)
+    pipeline = _pipeline(spec, (), root)
+    with log_file.redirected(pipeline.root.folder / "predict.log"):
+        predictions = pipeline.predict(given, version)
     for note in predictions.notes:
         click.echo(note, err=True)
     for answer in predictions.rows():
@@ -198,7 +200,7 @@ def _pipeline(spec: str, overrides: tuple[str, ...], root: Path | None) -> Any:
 
 
 def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
 def main() -> None:

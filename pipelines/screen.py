@@ -31,7 +31,7 @@ MARKS = {
 @contextlib.contextmanager
 def watching(stream: TextIO) -> Iterator[Watcher]:
     """Yield a watcher that draws on a stream: a table that moves on a terminal, plain lines elsewhere."""
-    console = Console(file=stream, force_terminal=stream.isatty(), width=None if stream.isatty() else 110)
+    console = Console(file=stream, force_terminal=stream.isatty(), width=None if stream.isatty() else 160)
     if not console.is_terminal:
         yield _Lines(console)
         return

@@ -120,8 +120,8 @@ def save(predictor: Predictor, folder: str) -> None:
     module.weights = [variable.value for variable in model.variables]
     examples = tf.TensorSpec([None], tf.string, name="examples")
     columns = {
-        # int64 cannot say "missing"; float32 is exact up to 2^24
-        name: tf.TensorSpec([None], tf.string if spec.dtype == tf.string else tf.float32, name=name)
+        # int64 cannot say "missing"; float64 is exact up to 2^53, which census tracts and other long ids need
+        name: tf.TensorSpec([None], tf.float64 if spec.dtype.is_integer else spec.dtype, name=name)
         for name, spec in predictor.request_spec.items()
     }
     signatures = {

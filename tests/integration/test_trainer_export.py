@@ -79,7 +79,8 @@ def test_all_ways_to_ask_give_the_same_answer(trained: tuple[Artifacts, Path]):
         if pa.types.is_binary(values.type):
             requests[name] = tf.constant([value or b"" for value in values.to_pylist()])
         else:
-            requests[name] = tf.constant([np.nan if v is None else v for v in values.to_pylist()], tf.float32)
+            dtype = tf.float64 if pa.types.is_integer(values.type) else tf.float32
+            requests[name] = tf.constant([np.nan if v is None else v for v in values.to_pylist()], dtype)
     raw = {k: v.numpy() for k, v in model.signatures["raw"](**requests).items()}
     assert served.keys() == raw.keys() == KEYS[artifacts.task]
     for name, values in served.items():
@@ -114,7 +115,7 @@ def test_outputs_have_the_promised_shapes_and_dtypes(trained: tuple[Artifacts, P
     raw = signatures["raw"].structured_input_signature[1]
     assert set(raw) == set(artifacts.columns["features"])
     assert raw["company"].dtype == tf.string
-    assert raw["trip_start_hour"].dtype == tf.float32  # an int column: NaN says "missing"
+    assert raw["trip_start_hour"].dtype == tf.float64  # an int column: NaN says "missing"
     assert all(spec.shape.as_list() == [None] for spec in raw.values())
 
 
