@@ -78,10 +78,10 @@ class Pipeline:
         Raises:
             SpecError: the raw data are not there.
         """
-        files = tuple(source.list_files(self.data_path, self.spec.data.format))
-        fingerprint = source.fingerprint(files, self.root.folder / "state" / "fingerprints.json")
+        listed = source.list_files(self.data_path, self.spec.data.format)
+        files = tuple(source.with_digests(listed, self.root.folder / "state" / "digests.json"))
         nodes = build.pipeline_nodes(self.loaded, _override(override_gate))
-        return make_plan(nodes, self.root, files=files, data_fingerprint=fingerprint, choices=choices)
+        return make_plan(nodes, self.root, files=files, data_fingerprint=source.fingerprint(files), choices=choices)
 
     def run(
         self,

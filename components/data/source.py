@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class SourceFile:
     path: str
     bytes: int
     stamp: str = ""
+    sha256: str = ""
 
 
 def is_remote(path: str) -> bool:
@@ -176,29 +177,40 @@ def _list_remote(url: str) -> list[SourceFile]:
     ]
 
 
-def fingerprint(files: Sequence[SourceFile], memo: Path | None = None) -> str:
-    """Return a digest of the names and contents of the files.
+def with_digests(files: Sequence[SourceFile], memo: Path | None = None) -> list[SourceFile]:
+    """Return the files with the SHA-256 of their contents; remote files are not read, and keep none.
 
     Args:
-        files: what `list_files` returned. Remote files are not read: their size and time of change count.
+        files: what `list_files` returned.
         memo: JSON file that remembers the digest of each (path, size, time of change), so that the next call
             reads nothing; made when it is not there.
     """
     known = _read_memo(memo)
-    kept = {}
-    total = hashlib.sha256()
+    kept: dict[str, str] = {}
+    found = []
     for file in files:
-        if is_remote(file.path):
-            digest = f"{file.bytes}:{file.stamp}"
-        else:
+        if not is_remote(file.path):
             key = f"{file.path}|{file.bytes}|{os.stat(file.path).st_mtime_ns}"
-            digest = kept[key] = known.get(key) or sha256_of(file.path)
-        total.update(f"{os.path.basename(file.path)}={digest}\n".encode())
+            kept[key] = known.get(key) or sha256_of(file.path)
+            file = replace(file, sha256=kept[key])
+        found.append(file)
     if memo and not kept.items() <= known.items():
         memo.parent.mkdir(parents=True, exist_ok=True)
         partial = memo.with_name(f"{memo.name}.{os.getpid()}.partial")
         partial.write_text(json.dumps({**known, **kept}, indent=1))
         os.replace(partial, memo)
+    return found
+
+
+def fingerprint(files: Sequence[SourceFile]) -> str:
+    """Return a digest of the names and contents of files; of remote ones the size and the time of change count.
+
+    Args:
+        files: what `with_digests` returned.
+    """
+    total = hashlib.sha256()
+    for file in files:
+        total.update(f"{os.path.basename(file.path)}={file.sha256 or f'{file.bytes}:{file.stamp}'}\n".encode())
     return total.hexdigest()
 
 

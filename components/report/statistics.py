@@ -33,7 +33,7 @@ def read(folder: Path) -> dict[str, Any]:
             by_name.setdefault(_name(feature), {})[split] = feature
     return {
         "examples": {split: int(dataset.num_examples) for split, dataset in splits.items()},
-        "features": [_feature(name, by_name[name]) for name in sorted(by_name)],
+        "features": [_feature(name, by_name[name], splits) for name in sorted(by_name)],
     }
 
 
@@ -41,39 +41,40 @@ def _name(feature: Any) -> str:
     return feature.name or ".".join(feature.path.step)
 
 
-def _feature(name: str, splits: dict[str, Any]) -> dict[str, Any]:
+def _feature(name: str, splits: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
     is_number = any(feature.HasField("num_stats") for feature in splits.values())
     described: dict[str, Any] = {"name": name, "kind": "number" if is_number else "text"}
     for split, feature in splits.items():
-        described[split] = _numbers(feature) if is_number else _texts(feature)
+        examples = int(datasets[split].num_examples)
+        described[split] = _numbers(feature, examples) if is_number else _texts(feature, examples)
     described["bars"] = _number_bars(splits) if is_number else _text_bars(described)
     return described
 
 
-def _common(feature: Any) -> dict[str, Any]:
+def _common(feature: Any, examples: int) -> dict[str, Any]:
     kind = feature.WhichOneof("stats")
     shared = getattr(feature, kind).common_stats if kind else None
-    present = int(shared.num_non_missing) if shared else 0
-    missing = int(shared.num_missing) if shared else 0
-    total = present + missing
-    return {"present": present, "missing": missing, "missing_share": missing / total if total else 0.0}
+    # an example that has the feature without a value counts as non-missing in TFDV, so values are counted instead
+    present = min(int(shared.num_non_missing), int(shared.tot_num_values)) if shared else 0
+    missing = max(0, examples - present)
+    return {"present": present, "missing": missing, "missing_share": missing / examples if examples else 0.0}
 
 
-def _numbers(feature: Any) -> dict[str, Any]:
+def _numbers(feature: Any, examples: int) -> dict[str, Any]:
     stats = feature.num_stats
-    known = _common(feature)
+    known = _common(feature, examples)
     if known["present"]:
         known |= {"mean": stats.mean, "sd": stats.std_dev, "min": stats.min, "median": stats.median, "max": stats.max}
         known["zero_share"] = stats.num_zeros / known["present"]
     return known
 
 
-def _texts(feature: Any) -> dict[str, Any]:
+def _texts(feature: Any, examples: int) -> dict[str, Any]:
     stats = feature.string_stats
     top = [
         {"value": pair.value, "count": int(pair.frequency)} for pair in sorted(stats.top_values, key=_by_count)[:TOP]
     ]
-    known = _common(feature)
+    known = _common(feature, examples)
     for value in top:
         value["share"] = value["count"] / known["present"] if known["present"] else 0.0
     return known | {"distinct": int(stats.unique), "top": top}

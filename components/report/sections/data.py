@@ -28,7 +28,7 @@ def view(found: Findings) -> Json:
         "distances": _distances(found.data.get("anomalies") or {}),
         "cleaning": found.data.get("cleaning"),
         "ingest": found.data.get("ingest"),
-        "transform": _facts(found.data.get("transform")),
+        "transform": _chains(found.data.get("transform")),
     }
 
 
@@ -59,17 +59,37 @@ def _distances(anomalies: Json) -> list[Json]:
     return sorted(rows, key=lambda row: (not row["over"], -row["distance"]))
 
 
-def _facts(summary: Json | None, path: str = "transform") -> list[tuple[str, str, Any]]:
-    """Return (name, path, value) of each leaf of a summary whose shape we do not know."""
-    if not summary:
-        return []
-    facts: list[tuple[str, str, Any]] = []
-    for key, value in summary.items():
-        here = f"{path}.{key}"
-        if isinstance(value, dict):
-            facts += [(f"{key} · {name}", where, inner) for name, where, inner in _facts(value, here)]
-        elif isinstance(value, list):
-            facts.append((str(key), here, ", ".join(map(str, value[:30])) + (" …" if len(value) > 30 else "")))
-        else:
-            facts.append((str(key), here, value))
-    return facts
+def _chains(summary: Json | None) -> list[Json]:
+    """Return one row per model input: its steps, what comes out, and what was learned from the training rows."""
+    rows = []
+    for name, chain in ((summary or {}).get("chains") or {}).items():
+        output = chain.get("output") or {}
+        learned = {key: _short(value) for key, value in (chain.get("learned") or {}).items()}
+        rows.append(
+            {
+                "name": name,
+                "steps": " → ".join(_step(step) for step in chain.get("steps") or []),
+                "output": _OUTPUTS.get(output.get("kind"), "{kind}").format_map(output),
+                "learned": ", ".join(f"{key.replace('_', ' ')} {text}" for key, text in learned.items()) or "nothing",
+            }
+        )
+    return rows
+
+
+_OUTPUTS = {"ids": "ids 0 to {cardinality}, exclusive", "number": "one number", "vector": "{width} numbers"}
+
+
+def _step(step: Json) -> str:
+    ((name, parameters),) = step.items()
+    values = ", ".join(f"{key} {_short(value)}" for key, value in parameters.items())
+    return f"{name} ({values})" if values else str(name)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_short(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return "[" + ", ".join(_short(inner) for inner in value[:5]) + (", …]" if len(value) > 5 else "]")
+    return str(value)

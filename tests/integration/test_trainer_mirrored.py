@@ -1,0 +1,66 @@
+"""Two copies of the model learn the same as one; two logical CPUs stand in for two GPUs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PROGRAM = """
+import json, sys
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from components.engine.examples import ExampleWriter, encode_examples
+from components.features import LABEL, ModelInput
+from components.model.families.mlp import Mlp
+from components.training.config import TrainingConfig
+from components.training.fit import fit
+from components.training.input_fn import open_split
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+strategy, cache, folder = sys.argv[1:]
+random = np.random.default_rng(0)
+x = random.normal(size=1000).astype("float32")
+inputs = (ModelInput("x", "float32"), ModelInput("id", "int64", cardinality=5))
+with ExampleWriter(folder) as writer:
+    columns = {"x": x, "id": random.integers(0, 5, 1000), LABEL: (x > 0.3).astype("int64")}
+    writer.write(encode_examples(pa.RecordBatch.from_pydict(columns)))
+config = TrainingConfig.model_validate(
+    {"epochs": 5, "batch_size": 128, "strategy": strategy, "optimizer": {"adam": {"learning_rate": 0.05}}}
+)
+split = open_split(folder, inputs, "binary_classification", 2, cache=cache)
+build = lambda: Mlp(hidden_units=(8,)).build(inputs, "binary_classification", 2)
+result = fit(build, config, "binary_classification", split, split)
+weights = [weight.ravel().tolist() for weight in result.model.get_weights()]
+print("RESULT", json.dumps({"weights": weights, "epochs": result.epochs, "notes": result.notes}))
+"""
+
+
+def train(strategy: str, cache: str, folder: Path) -> dict:
+    command = [sys.executable, "-c", PROGRAM, strategy, cache, str(folder)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=240)
+    results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert results, done.stderr[-3000:]
+    return json.loads(results[0].removeprefix("RESULT "))
+
+
+@pytest.mark.parametrize("cache", ["always", "never"])
+def test_two_devices_learn_what_one_learns(tmp_path: Path, cache: str):
+    one = train("none", cache, tmp_path / "one" / "Split-train")
+    two = train("mirrored", cache, tmp_path / "two" / "Split-train")
+    assert two["notes"] == []
+    assert [each["epoch"] for each in two["epochs"]] == [1, 2, 3, 4, 5]
+    assert two["epochs"][-1]["val_auc"] > 0.99
+    for left, right in zip(one["weights"], two["weights"], strict=True):
+        assert right == pytest.approx(left, abs=2e-3)
+    assert two["epochs"][-1]["val_loss"] == pytest.approx(one["epochs"][-1]["val_loss"], rel=1e-2)

@@ -1,0 +1,84 @@
+"""What is found out about model and training before the first component runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.training.check import check_before_run
+from components.training.config import TrainingConfig
+
+BUILD = "def build(inputs, task, num_classes):\n    raise RuntimeError('is not called')\n"
+
+
+def config(training: dict[str, Any] | None = None, model: dict[str, Any] | None = None, source: str | None = None):
+    return {
+        "training": TrainingConfig.model_validate(training or {}).model_dump(mode="json"),
+        "model": model or {"family": "mlp"},
+        "module_source": source,
+        "task": "binary_classification",
+    }
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop", "adagrad", "ftrl", "lion"])
+def test_every_optimizer_can_be_made(name: str):
+    assert check_before_run(config({"optimizer": {name: {"learning_rate": 0.01}}})) == []
+
+
+@pytest.mark.parametrize(
+    ("training", "where", "message"),
+    [
+        (
+            {"optimizer": {"adam": {"learning_rte": 0.1}}},
+            "training.optimizer.adam.learning_rte",
+            "Did you mean 'learning_rate'",
+        ),
+        (
+            {"optimizer": {"sgd": {"beta_1": 0.1}}},
+            "training.optimizer.sgd.beta_1",
+            "expected one of learning_rate, mom",
+        ),
+        ({"optimizer": {"adam": {"learning_rate": 0}}}, "training.optimizer.adam.learning_rate", "a number above 0"),
+        ({"optimizer": {"adam": {"learning_rate": "fast"}}}, "training.optimizer.adam.learning_rate", "got 'fast'"),
+        ({"optimizer": {"sgd": {"momentum": 3}}}, "training.optimizer.sgd", "momentum"),
+        ({"early_stopping": {"monitor": "val_acu"}}, "training.early_stopping.monitor", "Did you mean 'val_auc'"),
+        ({"early_stopping": {"monitor": "val_rmse"}}, "training.early_stopping.monitor", "expected one of loss, val_l"),
+    ],
+)
+def test_what_keras_would_refuse_later_is_refused_now(training: dict[str, Any], where: str, message: str):
+    (problem,) = check_before_run(config(training))
+    assert problem.where == where
+    assert message in str(problem)
+
+
+def test_a_users_module_is_run_but_its_builder_is_not_called(tmp_path: Path):
+    model = {"module": "mine.py", "builder": "build", "parameters": {}}
+    assert check_before_run(config(model=model, source=BUILD), str(tmp_path)) == []
+    (problem,) = check_before_run(config(model=model, source="import keras\nkeras.layers.Danse\n" + BUILD))
+    assert problem.where == "model.module"
+    assert "mine.py:2: AttributeError" in str(problem)
+    (problem,) = check_before_run(config(model=model, source=BUILD.replace("build", "bild")))
+    assert problem.where == "model.builder"
+
+
+def test_a_name_that_is_no_function_is_found_when_the_module_has_run():
+    model = {"module": "mine.py", "builder": "build", "parameters": {}}
+    (problem,) = check_before_run(config(model=model, source="build = 3\n"))
+    assert "defines no function 'build'" in str(problem)
+
+
+def test_the_users_file_of_a_spec_is_checked_while_the_spec_is_read(tmp_path: Path):
+    from components.errors import SpecError
+    from pipelines.spec import load_spec
+
+    (tmp_path / "mine.py").write_text("import keras\n\n\ndef build(inputs, task):\n    pass\n")
+    (tmp_path / "pipeline.yaml").write_text(
+        "name: own\ntask: regression\ndata: {path: x.csv, label: fare, features: {miles: numeric}}\n"
+        "model: {module: mine.py, parameters: {width: 3}}\n"
+    )
+    with pytest.raises(SpecError) as caught:
+        load_spec(tmp_path / "pipeline.yaml")
+    found = {problem.where: (problem.file, problem.line) for problem in caught.value.problems}
+    assert found == {"model.builder": ("mine.py", 4), "model.parameters.width": ("mine.py", 4)}
