@@ -37,7 +37,7 @@ def measure(rows: int, batch_size: int, folder: Path) -> tuple[float, float, int
     from components.training.fit import compile_model
     from components.training.input_fn import EpochOrder, open_split, training_dataset
     from components.transform.outputs import model_inputs
-    from tests.integration.trainer_artifacts import make_artifacts
+    from tests.factories.trainer_artifacts import make_artifacts
 
     task = "binary_classification"
     if not (folder / "graph").is_dir():

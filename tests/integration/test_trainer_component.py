@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from tfx.types import channel_utils, standard_artifacts
-from tfx.types.artifact_utils import encode_split_names
 
 from components.errors import ComponentError
 from components.training.component import Trainer, TrainerExecutor
-from tests.integration.trainer_artifacts import Artifacts, job_arguments, make_artifacts
+from tests.factories.examples_artifacts import artifact
+from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
 TRAINING = {"epochs": 2, "batch_size": 256, "tensorboard": False}
 MODULE = """import keras
@@ -31,14 +31,6 @@ def build(inputs, task, num_classes, buckets):
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     return make_artifacts(tmp_path_factory.mktemp("taxi"), "binary_classification", rows=4000)
-
-
-def artifact(kind: Any, folder: Path, splits: list[str] | None = None) -> Any:
-    made = kind()
-    made.uri = str(folder)
-    if splits:
-        made.split_names = encode_split_names(splits)
-    return made
 
 
 def run(artifacts: Artifacts, output: Path, model: dict, source: str | None = None, **training: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 
 from components.engine.examples import encode_examples
 from components.training.run_fn import Job, run_job
-from tests.integration.trainer_artifacts import Artifacts, job_arguments, make_artifacts
+from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
 ROWS = 1000
 KEYS = {

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.integration.trainer_artifacts import Artifacts, job_arguments, make_artifacts
+from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = """
