@@ -1,4 +1,4 @@
-"""Matplotlib figures as inline SVG that takes its colours and font from the page, so that one drawing fits both schemes."""
+"""Matplotlib figures as inline SVG that takes its colours and font from the page, so one drawing fits both schemes."""
 
 from __future__ import annotations
 
@@ -76,8 +76,9 @@ def render(label: str, height: float, paint: Callable[[Figure], None], *, width:
 
     Args:
         label: what the plot says, in words, for those who cannot see it.
-        height, width: size in CSS pixels at scale 1.
+        height: in CSS pixels at scale 1.
         paint: draws on the empty figure.
+        width: in CSS pixels at scale 1.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -119,7 +120,7 @@ def inline(svg: str, label: str) -> str:
     for colour, variable in _VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
     size = box[1] if box else f"0 0 {WIDTH} {WIDTH}"
-    head = f'<svg class="plot" viewBox="{size}" role="img" aria-label={quoteattr(label)} preserveAspectRatio="xMinYMin meet">'
+    head = f'<svg class="plot" viewBox="{size}" role="img" aria-label={quoteattr(label)}>'
     packed = re.sub(r">\s+<", "><", body)
     return f"{head}<desc>{escape(label)}</desc>{packed}</svg>"
 

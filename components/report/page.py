@@ -50,7 +50,14 @@ def _slices(found: Findings) -> Json | None:
 SECTIONS = (
     PageSection("verdict", "Verdict", "Evaluator", ("verdict",), verdict.view),
     PageSection("metrics", "Metrics", "Evaluator", ("metrics",), metrics.view),
-    PageSection("slices", "Slices", "Evaluator", ("metrics",), _slices, "No slices were asked for; list columns in evaluation.slices."),
+    PageSection(
+        "slices",
+        "Slices",
+        "Evaluator",
+        ("metrics",),
+        _slices,
+        "No slices were asked for; list columns in evaluation.slices.",
+    ),
     PageSection("training", "Training", "Trainer", ("history",), training.view),
     PageSection("predictions", "Predictions", "Evaluator", ("predictions", "metrics"), predictions.view),
     PageSection("data", "Data", "StatisticsGen", ("statistics",), data.view),
@@ -61,7 +68,7 @@ SECTIONS = (
 def write_report(run_dir: Path) -> Path:
     """Write `report.html` into the folder of a run.
 
-    Whatever the run did not leave behind is replaced by a sentence that says why; only a missing `run.json` is an error.
+    What the run did not leave behind is replaced by a sentence that says why; only a missing `run.json` is an error.
 
     Args:
         run_dir: the run's folder, with `run.json`.
@@ -131,7 +138,7 @@ def why(found: Findings, component: str, parts: tuple[str, ...] = ()) -> str:
 
 
 def resolve(tree: Any, path: str) -> Any:
-    """Return the value at a dotted path, where a dot inside a key is written `\\.`; None when there is none.
+    r"""Return the value at a dotted path, where a dot inside a key is written `\.`; None when there is none.
 
     Example:
         >>> resolve({"a": [{"b": 1}]}, "a.0.b")

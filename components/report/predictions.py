@@ -39,7 +39,9 @@ def read(file: Path, task: str) -> Predictions:
     present = pq.read_schema(file).names
     name = next((name for name in NAMES if name in present), None)
     if name is None or "label" not in present:
-        raise ValueError(f"{file.name} has the columns {', '.join(present)}; expected label and one of {', '.join(NAMES)}")
+        raise ValueError(
+            f"{file.name} has the columns {', '.join(present)}; expected label and one of {', '.join(NAMES)}"
+        )
     table = pq.read_table(file, columns=["label", name])
     labels = table["label"].to_numpy()
     if task == "multiclass_classification":

@@ -151,7 +151,13 @@ class RunFactory:
             "status": status,
             "started": "2026-11-24T04:09:12+00:00",
             "seconds": 41.3,
-            "versions": {"sluice": "0.1.0", "tfx": "1.21.0", "tensorflow": "2.21.0", "keras": "3.15.1", "pyarrow": "18.1.0"},
+            "versions": {
+                "sluice": "0.1.0",
+                "tfx": "1.21.0",
+                "tensorflow": "2.21.0",
+                "keras": "3.15.1",
+                "pyarrow": "18.1.0",
+            },
             "python": "3.11.7",
             "data": {"path": "data.csv", "files": [{"path": "data.csv", "bytes": 1922812, "sha256": "9c" * 32}]},
             "nodes": [self._node(node) | nodes.get(node, {}) for node in NODES],
@@ -182,7 +188,11 @@ class RunFactory:
             "task": "binary_classification",
             "data": {
                 "label": {"name": "big_tip", "expression": "tips > 0.2 * fare"},
-                "features": {**dict.fromkeys(NUMERIC, "numeric"), "payment_type": "categorical", "company": "categorical"},
+                "features": {
+                    **dict.fromkeys(NUMERIC, "numeric"),
+                    "payment_type": "categorical",
+                    "company": "categorical",
+                },
             },
             "training": {"epochs": 8, "early_stopping": {"monitor": "val_loss", "patience": 3}},
         }
@@ -348,7 +358,12 @@ def evaluation_only(folder: Path, task: str, metrics: Json, predictions: pd.Data
     """Write a run of which only the Evaluator left something behind."""
     write_json(folder / "evaluation" / "metrics.json", metrics)
     predictions.to_parquet(folder / "evaluation" / "predictions.parquet")
-    evaluator = {"name": "Evaluator", "status": "done", "seconds": 2.0, "outputs": {"evaluation": str(folder / "evaluation")}}
+    evaluator = {
+        "name": "Evaluator",
+        "status": "done",
+        "seconds": 2.0,
+        "outputs": {"evaluation": str(folder / "evaluation")},
+    }
     verdict = {"passed": True, "reasons": [], "first_model": True, "baseline": None, "rules": []}
     record = {"run_id": "20261124-041500-a1b2", "pipeline": name, "status": "pushed", "spec": {"task": task}}
     record |= {"nodes": [evaluator], "verdict": verdict, "pushed": {"version": 1, "destination": f"serving/{name}/1"}}
@@ -373,7 +388,9 @@ def regression_run(folder: Path) -> Path:
     }
     written = {"task": "regression", "examples": len(labels), "label": "fare", "baseline": None, "slices": []}
     written["overall"] = measured(metrics, labels, values)
-    return evaluation_only(folder, "regression", written, pd.DataFrame({"label": labels, "prediction": values}), "fares")
+    return evaluation_only(
+        folder, "regression", written, pd.DataFrame({"label": labels, "prediction": values}), "fares"
+    )
 
 
 def multiclass_run(folder: Path) -> Path:

@@ -38,7 +38,8 @@ def metrics_plot(
     """Return a dot with whiskers per metric, the model above the baseline, each metric on a scale of its own.
 
     Args:
-        model, baseline: metric to `{"value", "interval"}`; the baseline may be empty.
+        model: metric to `{"value", "interval"}`.
+        baseline: the same of the baseline; empty when there is none.
         bounds: metric to the gate's absolute bounds on it.
         label: text for assistive technology.
     """

@@ -95,10 +95,11 @@ def _counted(axes: Any) -> None:
 
 
 def actual_plot(labels: Any, predictions: Any, name: str, label: str) -> str:
-    """Return predicted against actual values as hexagons, darker where there are more rows.
+    """Return predicted against actual values as hexagons, of a stronger colour where there are more rows.
 
     Args:
-        labels, predictions: `[rows]`.
+        labels: actual values, `[rows]`.
+        predictions: predicted values, `[rows]`.
         name: of what is predicted.
         label: text for assistive technology.
     """
@@ -129,7 +130,6 @@ def _shade(axes: Any, bins: Any) -> None:
     most = float(counts.max()) if len(counts) else 1.0
     for much, (x, y) in zip(counts, centres, strict=True):
         corners = shape + (x, y)
-        opacity = 0.12 + 0.88 * (float(much) / most) ** 0.5
+        opacity = 0.18 + 0.82 * (float(much) / most) ** 0.4
         (cell,) = axes.fill(corners[:, 0], corners[:, 1], color=ACCENT, alpha=opacity, linewidth=0)
         tip(cell, f"{count(float(much))} rows near actual {number(float(x))}, predicted {number(float(y))}")
-

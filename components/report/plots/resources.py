@@ -10,9 +10,7 @@ from components.report.drawing import ACCENT, BAD, INK, MUTED, render, tip
 ROW = 25
 
 
-def bars_plot(
-    rows: Sequence[tuple[str, float, str]], written: Callable[[float], str], label: str
-) -> str:
+def bars_plot(rows: Sequence[tuple[str, float, str]], written: Callable[[float], str], label: str) -> str:
     """Return one bar per component with its amount beside it.
 
     Args:
@@ -28,7 +26,9 @@ def bars_plot(
         for place, (name, amount, status) in enumerate(rows):
             colour = {"failed": BAD, "cached": MUTED}.get(status, ACCENT)
             said = written(amount) if status in ("done", "failed") else status
-            bar = axes.barh(place, max(amount, most * 0.004), 0.62, color=colour, alpha=0.5 if status == "cached" else 1)
+            bar = axes.barh(
+                place, max(amount, most * 0.004), 0.62, color=colour, alpha=0.5 if status == "cached" else 1
+            )
             tip(bar.patches[0], f"{name}: {said}")
             axes.annotate(said, (amount, place), (5, 0), textcoords="offset points", va="center", color=MUTED)
         axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.report.drawing import ACCENT, MUTED, OTHER, PAPER, render, tip
@@ -12,7 +12,7 @@ HEIGHT = 210
 
 
 def curves_plot(
-    name: str, epochs: Sequence[int], lines: dict[str, Sequence[float | None]], best: int | None, label: str
+    name: str, epochs: Sequence[int], lines: Mapping[str, Sequence[float | None]], best: int | None, label: str
 ) -> str:
     """Return one quantity over the epochs.
 
@@ -53,7 +53,7 @@ def _line(axes: Any, name: str, split: str, epochs: Sequence[int], values: Seque
         tip(dot, f"epoch {epoch}, {split} {name} {plain(value) if name == 'learning rate' else number(value)}")
 
 
-def _mark_best(axes: Any, epochs: Sequence[int], lines: dict[str, Sequence[float | None]], best: int | None) -> None:
+def _mark_best(axes: Any, epochs: Sequence[int], lines: Mapping[str, Sequence[float | None]], best: int | None) -> None:
     values = lines.get("eval")
     if best is None or values is None or best not in epochs:
         return

@@ -69,7 +69,7 @@ def _chains(summary: Json | None) -> list[Json]:
             {
                 "name": name,
                 "steps": " → ".join(_step(step) for step in chain.get("steps") or []),
-                "output": _OUTPUTS.get(output.get("kind"), "{kind}").format_map(output),
+                "output": _OUTPUTS.get(str(output.get("kind")), "{kind}").format_map(output),
                 "learned": ", ".join(f"{key.replace('_', ' ')} {text}" for key, text in learned.items()) or "nothing",
             }
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from components.report.collect import Findings, Json
 from components.report.plots.evaluation import SliceRow, metrics_plot, slices_plot
 
@@ -64,9 +62,7 @@ def slices(metrics: Json, rules: list[Json]) -> Json | None:
         metrics: content of metrics.json.
         rules: the verdict's rules.
     """
-    entries = [
-        dict(entry, path=f"metrics.slices.{index}") for index, entry in enumerate(metrics.get("slices") or [])
-    ]
+    entries = [dict(entry, path=f"metrics.slices.{index}") for index, entry in enumerate(metrics.get("slices") or [])]
     on_slices = [rule for rule in rules if rule.get("slice")]
     metric = leading_metric(metrics, on_slices)
     entries = [entry for entry in entries if (entry.get("metrics") or {}).get(metric, {}).get("value") is not None]

@@ -54,7 +54,7 @@ def _regression(found: Findings, metrics: Json, counts: Json) -> list[Json]:
     if "prediction" in found.arrays:
         label = f"Predicted against actual {name} on the eval split"
         svg = actual_plot(found.arrays["label"], found.arrays["prediction"], name, label)
-        note = "Darker cells hold more rows; the line is a perfect prediction."
+        note = "Cells of a stronger colour hold more rows; the line is a perfect prediction."
         plots.append({"title": "Predicted against actual", "svg": svg, "note": note})
     if counts.get("residuals"):
         horizontal = f"predicted − actual {name}"

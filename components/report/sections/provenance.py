@@ -29,12 +29,14 @@ def view(found: Findings) -> Json:
 def _plots(nodes: list[Json]) -> list[Json]:
     plots = []
     ran = [node for node in nodes if node.get("status") != "skipped"]
-    timed = [(node["name"], _amount(node, "seconds"), str(node.get("status"))) for node in ran]
-    if timed:
+    timed = [(str(node.get("name")), _amount(node, "seconds"), str(node.get("status"))) for node in ran]
+    timed = [(name, 0.0 if status == "cached" else amount, status) for name, amount, status in timed]
+    if any(status != "cached" for _, _, status in timed):
         told = ", ".join(f"{name} {seconds(amount)}" for name, amount, _ in timed)
         plots.append({"title": "Time", "svg": bars_plot(timed, seconds, f"Time per component: {told}")})
-    heavy = [(node["name"], _amount(node, "peak_memory_mb"), str(node.get("status"))) for node in ran]
-    if any(amount for _, amount, _ in heavy):
+    heavy = [(str(node.get("name")), _amount(node, "peak_memory_mb"), str(node.get("status"))) for node in ran]
+    heavy = [row for row in heavy if row[1] and row[2] != "cached"]
+    if heavy:
         told = ", ".join(f"{name} {megabytes(amount)}" for name, amount, _ in heavy)
         plots.append({"title": "Peak memory", "svg": bars_plot(heavy, megabytes, f"Peak memory per component: {told}")})
     return plots

@@ -29,6 +29,7 @@ def view(found: Findings) -> Json | None:
         "best_path": f"history.epochs.{best}.{monitor}",
         "last_path": f"history.epochs.{len(epochs) - 1}",
         "last": epochs[-1],
+        "constant_rate": len({epoch.get("learning_rate") for epoch in epochs} - {None}) == 1,
         "plots": [_curve(name, numbers, epochs, best_number) for name in _quantities(epochs)],
         "names": [name for name in epochs[0] if name != "epoch"],
         "rows": list(zip(range(len(epochs)), numbers, strict=True)),
@@ -55,13 +56,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _quantities(epochs: list[Json]) -> list[str]:
-    """Return what to draw: the loss, then metrics, then the learning rate."""
+    """Return what to draw: the loss, then metrics, then the learning rate where it changed."""
     names = list(dict.fromkeys(name for epoch in epochs for name in epoch))
     pairs = [name for name in names if f"val_{name}" in names]
     pairs.sort(key=lambda name: name != "loss")
     if not pairs and "loss" in names:
         pairs = ["loss"]
-    return pairs[:MOST_CURVES] + (["learning_rate"] if "learning_rate" in names else [])
+    rates = {epoch.get("learning_rate") for epoch in epochs} - {None}
+    return pairs[:MOST_CURVES] + (["learning_rate"] if len(rates) > 1 else [])
 
 
 def _curve(name: str, numbers: list[int], epochs: list[Json], best: int | None) -> Json:

@@ -33,7 +33,7 @@ def view(found: Findings) -> Json:
     if status == "pushed" and pushed.get("version") is not None:
         headline = f"Pushed as version {pushed['version']}"
     rules = [_rule(rule, index, verdict) for index, rule in enumerate(verdict.get("rules") or [])]
-    rules.sort(key=lambda rule: ORDER.get(rule.get("verdict"), 0))
+    rules.sort(key=lambda rule: ORDER.get(str(rule.get("verdict")), 0))
     shown = [rule for rule in rules if rule.get("verdict") == "fail" or not rule.get("slice")]
     folded = [rule for rule in rules if rule not in shown]
     if len(folded) <= FEW:
@@ -62,8 +62,15 @@ def _rule(rule: Json, index: int, verdict: Json) -> Json:
         "path": f"verdict.rules.{index}",
         "where": _where(rule.get("slice")),
         "words": WORDS.get(str(rule.get("verdict")), str(rule.get("verdict"))),
+        "direction": _direction(str(rule.get("rule"))),
         "note": "" if said else rule.get("reason"),
     }
+
+
+def _direction(rule: str) -> str:
+    """Return what the bound of a drop or rise is, which is not a value of the metric."""
+    words = rule.split()
+    return " lower" if "drop" in words else " higher" if "rise" in words else ""
 
 
 def _tally(rules: list[Json]) -> str:
