@@ -241,6 +241,16 @@ def _model_module_is_usable(loaded: LoadedSpec) -> Iterator[Problem]:
             yield from check_source(text, custom.builder, custom.parameters, custom.module)
 
 
+def _model_names_its_inputs(loaded: LoadedSpec) -> Iterator[Problem]:
+    """Hyperparameters such as `crosses` name chains of `transform`."""
+    family, chains = loaded.spec.model.family, list(loaded.spec.transform.chains)
+    for name in () if family is None else family.named_inputs():
+        if name not in chains:
+            guess = catalog.nearest(name, chains)
+            remedy = f"Did you mean {guess!r}?" if guess else "Name inputs that transform makes."
+            yield _problem(loaded, ("model",), f"input {name!r}", f"one of {', '.join(chains)}", remedy)
+
+
 RULES: tuple[Callable[[LoadedSpec], Iterator[Problem]], ...] = (
     _label_is_no_feature,
     _chains_have_a_source,
@@ -248,5 +258,6 @@ RULES: tuple[Callable[[LoadedSpec], Iterator[Problem]], ...] = (
     _gate_metrics_fit_the_task,
     _files_exist,
     _model_module_is_usable,
+    _model_names_its_inputs,
 )
 """What must hold across sections; each rule yields what is wrong."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class ModelFamily(Plugin):
     """A kind of Keras model; its fields are the hyperparameters."""
 
+    def named_inputs(self) -> tuple[str, ...]:
+        """Return the model inputs that hyperparameters name, so that a spec can be checked before it runs."""
+        return ()
+
     @abstractmethod
     def build(self, inputs: Sequence[ModelInput], task: Task, num_classes: int) -> keras.Model:
         """Return an uncompiled model.

@@ -129,22 +129,21 @@ def training_dataset(split: Split, batch_size: int, order: EpochOrder) -> Any:
             rows = tf.numpy_function(order.permutation, [tf.size(records), block], tf.int64)
             return tf.gather(records, tf.ensure_shape(rows, [None]))
 
-        blocks = _records(split).batch(SHUFFLE_ROWS).enumerate().map(shuffled)
-        batches = blocks.rebatch(batch_size).map(_parser(split), num_parallel_calls=tf.data.AUTOTUNE)
+        blocks = _records(split).batch(SHUFFLE_ROWS).enumerate().map(_as_written(shuffled))
+        batches = _mapped(blocks.rebatch(batch_size), _parser(split))
     else:
         rows, take = split.rows, _taker(split.columns)
 
         def in_order(permutation: Any) -> Any:
             permutation = tf.ensure_shape(permutation, [rows])
-            return tf.data.Dataset.range(steps).map(
+            return _mapped(
+                tf.data.Dataset.range(steps),
                 lambda step: take(permutation[step * batch_size : (step + 1) * batch_size]),
-                num_parallel_calls=tf.data.AUTOTUNE,
             )
 
-        orders = tf.data.Dataset.from_tensors(0).map(
-            lambda _: tf.numpy_function(lambda: order.permutation(rows), [], tf.int64)
-        )
-        batches = orders.flat_map(in_order)
+        once = tf.data.Dataset.from_tensors(0)
+        orders = once.map(_as_written(lambda _: tf.numpy_function(lambda: order.permutation(rows), [], tf.int64)))
+        batches = orders.flat_map(_as_written(in_order))
     return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
 
 
@@ -154,14 +153,25 @@ def evaluation_dataset(split: Split, batch_size: int) -> Any:
 
     steps = split.steps(batch_size)
     if split.columns is None:
-        batches = _records(split).batch(batch_size).map(_parser(split), num_parallel_calls=tf.data.AUTOTUNE)
+        batches = _mapped(_records(split).batch(batch_size), _parser(split))
         return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
     rows, take = split.rows, _taker(split.columns)
     starts = tf.data.Dataset.range(0, rows, batch_size)
-    batches = starts.map(
-        lambda start: take(tf.range(start, tf.minimum(start + batch_size, rows))), num_parallel_calls=tf.data.AUTOTUNE
-    )
+    batches = _mapped(starts, lambda start: take(tf.range(start, tf.minimum(start + batch_size, rows))))
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _as_written(function: Any) -> Any:
+    """Keep autograph away: there is no `if` or `for` to convert, and looking for them takes longer than tracing."""
+    import tensorflow as tf
+
+    return tf.autograph.experimental.do_not_convert(function)
+
+
+def _mapped(dataset: Any, function: Any) -> Any:
+    import tensorflow as tf
+
+    return dataset.map(_as_written(function), num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _taker(columns: Columns) -> Any:

@@ -160,7 +160,8 @@ class _Launches:
             dead = [item for item in handle.store.get_executions() if item.last_known_state == running]
             for execution in dead:
                 execution.last_known_state = metadata_store_pb2.Execution.FAILED
-                for folder in self.artifacts.glob(f"*/*/{execution.id}"):
-                    shutil.rmtree(folder, ignore_errors=True)
+                for pattern in (f"*/*/{execution.id}", f"*/.system/*/{execution.id}"):
+                    for folder in self.artifacts.glob(pattern):
+                        shutil.rmtree(folder, ignore_errors=True)
             if dead:
                 handle.store.put_executions(dead)

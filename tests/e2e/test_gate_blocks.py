@@ -10,13 +10,19 @@ import pytest
 from tests.bench.data import taxi_file
 from tests.e2e.conftest import QUICK, Sluice, actions
 
+IN_ORDER = (*QUICK, "data.split={by: ratio, train: 2, eval: 1}")
+
 
 @pytest.fixture(scope="module")
 def shuffled(tmp_path_factory):
-    """The taxi file with tips and fares dealt to the wrong rows: nothing is left to learn."""
+    """The taxi file with the tips of its first two thirds, the training split, dealt to the wrong rows."""
     header, *rows = [line.split(",") for line in taxi_file().read_text().splitlines()]
     tips = header.index("tips")
-    deck = np.random.default_rng(0).permutation([row[tips] for row in rows])
+    train = len(rows) * 2 // 3
+    deck = [
+        *np.random.default_rng(0).permutation([row[tips] for row in rows[:train]]),
+        *(row[tips] for row in rows[train:]),
+    ]
     path = tmp_path_factory.mktemp("shuffled") / "data.csv"
     with path.open("w") as file:
         file.write(",".join(header) + "\n")
@@ -31,9 +37,9 @@ def blocked(tmp_path_factory, shuffled) -> tuple[Sluice, list[int], str]:
     """A good model, then one from shuffled labels; returns the versions before it and what the run printed."""
     folder = tmp_path_factory.mktemp("gate")
     sluice = Sluice(folder / "root", folder)
-    sluice("run", "taxi", *QUICK)
+    sluice("run", "taxi", *IN_ORDER)
     before = sluice.versions()
-    printed = sluice("run", "taxi", *QUICK, f"data.path={shuffled}", check=3).stdout
+    printed = sluice("run", "taxi", *IN_ORDER, f"data.path={shuffled}", check=3).stdout
     return sluice, before, printed
 
 
@@ -57,14 +63,14 @@ def test_the_good_model_is_still_served(blocked):
 
 def test_the_same_blocked_run_again_is_still_blocked(blocked, shuffled):
     sluice, before, _ = blocked
-    sluice("run", "taxi", *QUICK, f"data.path={shuffled}", check=3)
+    sluice("run", "taxi", *IN_ORDER, f"data.path={shuffled}", check=3)
     assert sluice.latest()["status"] == "cached"
     assert sluice.versions() == before
 
 
 def test_the_gate_can_be_overridden_and_the_model_says_who_and_why(blocked, shuffled):
     sluice, before, _ = blocked
-    sluice("run", "taxi", *QUICK, f"data.path={shuffled}", "--override-gate", "a drill")
+    sluice("run", "taxi", *IN_ORDER, f"data.path={shuffled}", "--override-gate", "a drill")
     run = sluice.latest()
     assert actions(run)["Trainer"] == "cached"
     assert actions(run)["Pusher"] == "done"

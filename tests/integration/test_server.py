@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import math
+import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -266,6 +268,17 @@ def test_grpc_status_and_metadata(channel: grpc.Channel) -> None:
     assert reply.metadata["signature_def"].Unpack(signatures)
     assert signatures.signature_def["raw"].inputs["fare"].dtype == tf.float32.as_datatype_enum
     assert reply.model_spec.version.value == 3
+
+
+def test_answers_are_not_held_back_to_fill_packets(server: Server) -> None:
+    body = json.dumps({"signature_name": "raw", "instances": ROWS}).encode()
+    seconds = []
+    with httpx.Client(timeout=30) as client:
+        for _ in range(60):
+            began = time.perf_counter()
+            client.post(f"{server.url}/v1/models/taxi:predict", content=body)
+            seconds.append(time.perf_counter() - began)
+    assert statistics.median(seconds[20:]) < 0.03, "Nagle's algorithm and delayed acknowledgements take 40 ms"
 
 
 def test_a_second_server_on_the_same_port_says_which_option(server: Server, tmp_path: Path) -> None:

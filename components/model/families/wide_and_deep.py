@@ -66,6 +66,10 @@ class WideAndDeep(ModelFamily):
                 raise ValueError(f"a cross needs two or more different inputs, got {list(cross)}")
         return crosses
 
+    def named_inputs(self) -> tuple[str, ...]:
+        """Return the names in `crosses`."""
+        return tuple(dict.fromkeys(name for cross in self.crosses for name in cross))
+
     def build(self, inputs: Sequence[ModelInput], task: Task, num_classes: int) -> keras.Model:
         """Return an uncompiled model; see `ModelFamily.build`."""
         import keras

@@ -82,3 +82,17 @@ def test_the_users_file_of_a_spec_is_checked_while_the_spec_is_read(tmp_path: Pa
         load_spec(tmp_path / "pipeline.yaml")
     found = {problem.where: (problem.file, problem.line) for problem in caught.value.problems}
     assert found == {"model.builder": ("mine.py", 4), "model.parameters.width": ("mine.py", 4)}
+
+
+def test_a_cross_of_something_that_transform_does_not_make_is_found_while_the_spec_is_read(tmp_path: Path):
+    from components.errors import SpecError
+    from pipelines.spec import load_spec
+
+    (tmp_path / "pipeline.yaml").write_text(
+        "name: crossed\ntask: regression\n"
+        "data: {path: x.csv, label: fare, features: {hour: categorical, day: categorical}}\n"
+        "model: {family: wide_and_deep, crosses: [[hour, dya]]}\n"
+    )
+    with pytest.raises(SpecError, match=r"pipeline.yaml:4: model: got input 'dya'.*Did you mean 'day'") as caught:
+        load_spec(tmp_path / "pipeline.yaml")
+    assert len(caught.value.problems) == 1
