@@ -100,7 +100,7 @@ def seconds(value: float) -> str:
     """Return a duration.
 
     Example:
-        >>> seconds(0.042), seconds(7.21), seconds(75), seconds(7300)
+        >>> seconds(0.042), seconds(7.21), seconds(75), seconds(7320)
         ('0.04 s', '7.2 s', '1 min 15 s', '2 h 2 min')
     """
     if value < 59.95:

@@ -124,7 +124,10 @@ def test_a_missing_or_broken_artifact_leaves_a_sentence(
     ],
 )
 def test_a_run_record_with_gaps_still_makes_a_page(runs: RunFactory, changes: dict[str, Any]):
-    html = write_report(runs.run("gaps", status="pushed", **changes)).read_text(encoding="utf-8")
+    folder = runs.run("gaps", status="pushed")
+    record = json.loads((folder / "run.json").read_text()) | changes
+    (folder / "run.json").write_text(json.dumps(record))
+    html = write_report(folder).read_text(encoding="utf-8")
     assert html.count("<h2") == 7
     assert html.rstrip().endswith("</html>")
 
