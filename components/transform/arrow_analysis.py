@@ -12,7 +12,6 @@ import hashlib
 import heapq
 import json
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from tensorflow_transform import (
     analyzers,
     annotators,
     graph_context,
-    graph_tools,
     impl_helper,
     nodes,
 )
@@ -34,8 +32,8 @@ from tensorflow_transform.beam import analysis_graph_builder
 from tensorflow_transform.output_wrapper import TFTransformOutput
 from tensorflow_transform.tf_metadata import metadata_io
 
-Tensors = Mapping[str, Any]
-"""One batch: raw feature to its tensor."""
+from components.transform.phases import Tensors, cut_out, has_tables
+from components.transform.saving import save_transform
 
 
 class UnsupportedAnalysisError(Exception):
@@ -77,16 +75,14 @@ def _analyze(
     graph, inputs, outputs = impl_helper.trace_preprocessing_function(preprocessing_fn, specs, False, str(temporary))
     assets = annotators.get_asset_annotations(graph)
     annotators.clear_asset_annotations(graph)
-    fingerprint = graph_tools.get_analyzers_fingerprint(graph, inputs)
     saved_model, _, side_effects = analysis_graph_builder.build(graph, inputs, outputs, [], None)
-    traverser = nodes.Traverser(_Interpreter(preprocessing_fn, specs, fingerprint, batches, temporary))
+    traverser = nodes.Traverser(_Interpreter(preprocessing_fn, specs, inputs, batches, temporary))
     (written,) = traverser.visit_value_node(saved_model)
     for node in side_effects:
         traverser.visit_value_node(node)
 
-    metadata = metadata_io.read_metadata(str(Path(written) / impl_helper.METADATA_DIR_NAME))
-    shutil.rmtree(Path(written) / impl_helper.METADATA_DIR_NAME)
-    shutil.move(written, folder / TFTransformOutput.TRANSFORM_FN_DIR)
+    saved, metadata = written
+    shutil.move(saved, folder / TFTransformOutput.TRANSFORM_FN_DIR)
     described = folder / TFTransformOutput.TRANSFORMED_METADATA_DIR
     metadata_io.write_metadata(metadata, str(described))
     (described / TFTransformOutput.ASSET_MAP).write_text(json.dumps(assets), encoding="utf-8")
@@ -99,18 +95,18 @@ class _Interpreter(nodes.Visitor):
         self,
         preprocessing_fn: Callable[[Tensors], Tensors],
         specs: Mapping[str, tf.TypeSpec],
-        fingerprint: Mapping[str, Any],
+        inputs: Tensors,
         batches: Sequence[Tensors],
         temporary: Path,
     ) -> None:
         self._preprocessing_fn = preprocessing_fn
         self._specs = specs
-        self._fingerprint = fingerprint
-        self._batches = batches
+        self._inputs = inputs
         self._temporary = temporary
         self._alive: list[Any] = []
         # columns that the data have and nothing reads
-        self._unused = {name: _no_rows(spec) for name, spec in specs.items() if name not in batches[0]}
+        unused = {name: _no_rows(spec) for name, spec in specs.items() if name not in batches[0]}
+        self._batches = [{**unused, **batch} for batch in batches]
 
     def validate_value(self, value: Any) -> None:
         """Check what TFT's traverser hands around."""
@@ -132,29 +128,20 @@ class _Interpreter(nodes.Visitor):
         return [(operation.tensor_name, operation.dtype_enum, value)]
 
     def _create_saved_model(self, operation: Any, *bindings: list[Any]) -> list[Any]:
-        replacements = {}
+        known = {}
         for ((name, dtype, value),) in bindings:
-            replacements[name] = tf.constant(np.asarray(value), tf.dtypes.as_dtype(dtype))
+            known[name] = tf.constant(np.asarray(value), tf.dtypes.as_dtype(dtype))
         signature = operation.output_signature
-        if operation.label.startswith("CreateSavedModelForAnalyzerInputs"):
-            return [self._traced({key: tensor.name for key, tensor in signature.items()}, replacements)]
-        folder = str(self._temporary / uuid.uuid4().hex)
-        impl_helper.trace_and_write_v2_saved_model(
-            folder,
-            self._preprocessing_fn,
-            self._specs,
-            str(self._temporary),
-            self._fingerprint,
-            replacements or None,
-            {},
-            None,
-        )
-        return [folder]
+        if not operation.label.startswith("CreateSavedModelForAnalyzerInputs"):
+            return [save_transform(self._preprocessing_fn, self._specs, known, self._temporary)]
+        if has_tables(list(signature.values())):
+            return [self._traced({key: tensor.name for key, tensor in signature.items()}, known)]
+        return [cut_out(self._inputs, signature, known)]
 
-    def _traced(self, outputs: dict[str, str], replacements: dict[str, tf.Tensor]) -> Callable[[Tensors], Tensors]:
-        """Return the function of a phase whose outputs only feed analyzers; TFT would save it and load it again."""
+    def _traced(self, outputs: dict[str, str], known: dict[str, tf.Tensor]) -> Callable[[Tensors], Tensors]:
+        """Return the function of a phase that looks into a vocabulary of an earlier one."""
         context = graph_context.TFGraphContext(
-            module_to_export=tf.Module(), temp_dir=str(self._temporary), evaluated_replacements=replacements or None
+            module_to_export=tf.Module(), temp_dir=str(self._temporary), evaluated_replacements=known or None
         )
         tracker = annotators.ObjectTracker()
         with annotators.object_tracker_scope(tracker):
@@ -164,7 +151,7 @@ class _Interpreter(nodes.Visitor):
             phase.get_concrete_function()
         # the function refers to tables and variables weakly
         self._alive.append((context, tracker, phase))
-        return lambda batch: phase({**self._unused, **batch})
+        return lambda batch: dict(phase(batch))
 
     def _extract_input(self, _operation: Any) -> list[Any]:
         return list(self._batches)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_transform as tft
-from tensorflow_transform import tf_utils
 
 from components.errors import ComponentError
 from components.transform.step import Kind
@@ -60,28 +58,6 @@ class Column:
 def finite_or(tensor: tf.Tensor, fallback: float) -> tf.Tensor:
     """Return `tensor`, or `fallback` where analysis met no value at all and has no answer."""
     return tf.where(tf.math.is_finite(tensor), tensor, tf.constant(fallback, tensor.dtype))
-
-
-def most_frequent(column: Column) -> tf.Tensor:
-    """Return the most frequent present value as a scalar; of equally frequent ones the one that sorts last as text.
-
-    Numbers are counted as text with nine digits, which name a float32 exactly.
-    """
-    values = column.present_values
-    if column.kind == "number":
-        values = tf.strings.as_string(values, precision=8, scientific=True)
-    file = tft.vocabulary(values, top_k=1, vocab_filename=column.vocabulary_name("mode"))
-    found, _ = tf_utils.construct_and_lookup_table(_lines, file, tf.constant(0, tf.int64))
-    # TFT writes a placeholder of this form into the file when there is no value at all
-    found = tf.where(tf.strings.regex_full_match(found, "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "", found)
-    if column.kind == "number":
-        return tf.strings.to_number(tf.where(tf.equal(found, ""), "0", found), tf.float32)
-    return found
-
-
-def _lines(file: tf.Tensor) -> tf.lookup.StaticHashTable:
-    line, text = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
-    return tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(file, tf.int64, line, tf.string, text), "")
 
 
 def as_text(values: tf.Tensor) -> tf.Tensor:

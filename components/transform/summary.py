@@ -45,9 +45,7 @@ def _output(made: ModelInput) -> dict[str, Any]:
 
 def _vocabularies(assets: Path, chain: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    mode, terms = _lines(assets / f"{chain}_mode"), _lines(assets / chain)
-    if mode:
-        found["mode"] = mode[0]
+    terms = _lines(assets / chain)
     if terms:
         found["vocabulary_size"] = len(terms)
         found["most_frequent"] = terms[:TOP_TERMS]

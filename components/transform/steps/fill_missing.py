@@ -70,20 +70,20 @@ class FillMissing(TransformStep):
         filled = tf.where(column.present, column.values, value)
         complete = tf.ones_like(column.present)
         column = column.with_values(filled, present=complete, complete=True)
-        # the mode is in a vocabulary file of its own
-        return column if self.strategy == "mode" else column.learning(fill_value=value)
+        return column.learning(fill_value=value)
 
     def _value(self, column: Column) -> tf.Tensor:
         import tensorflow as tf
         import tensorflow_transform as tft
 
-        from components.transform.column import finite_or, most_frequent
+        from components.transform.column import finite_or
+        from components.transform.most_frequent import most_frequent
 
         if isinstance(self.strategy, Constant):
             constant = self.strategy.constant
             return tf.constant(str(constant) if column.kind == "text" else float(constant))
         if self.strategy == "mode":
-            return most_frequent(column)
+            return most_frequent(column.present_values)
         if self.strategy == "mean":
             return finite_or(tft.mean(column.present_values), 0.0)
         return finite_or(tft.quantiles(column.present_values, num_buckets=2, epsilon=0.001)[0, 0], 0.0)
