@@ -62,17 +62,27 @@ def ours(engine: dict) -> dict:
     return {"config": "{}", "runtime": json.dumps({"engine": engine})}
 
 
+def _messages(parent: Any, name: str) -> list[Any]:
+    value = getattr(parent, name)
+    if hasattr(value, "__len__"):
+        return list(value)
+    return [value] if parent.HasField(name) else []
+
+
 def differences(left: Any, right: Any, where: str = "") -> list[str]:
-    """Return the fields that differ: not at all allowed, but for rounding of the two that are sums of floats."""
-    if [field.name for field, _ in left.ListFields()] != [field.name for field, _ in right.ListFields()]:
-        return [f"{where}: {[f.name for f, _ in left.ListFields()]} != {[f.name for f, _ in right.ListFields()]}"]
+    """Return the fields that differ: not at all allowed, but for rounding of the two that are sums of floats.
+
+    A zero's sign is not compared: which of 0.0 and -0.0 is the smaller depends on the batches, in TFDV too.
+    """
     found = []
-    for field, value in left.ListFields():
-        other, place = getattr(right, field.name), f"{where}.{field.name}"
+    for field in left.DESCRIPTOR.fields:
+        value, other, place = getattr(left, field.name), getattr(right, field.name), f"{where}.{field.name}"
         if field.type == field.TYPE_MESSAGE:
-            pairs = [(value, other)] if not hasattr(value, "__len__") else list(zip(value, other, strict=True))
-            for number, (one, two) in enumerate(pairs):
-                found += differences(one, two, f"{place}[{number}]")
+            one, two = _messages(left, field.name), _messages(right, field.name)
+            if len(one) != len(two):
+                found.append(f"{place}: {len(one)} != {len(two)} of them")
+            for number, pair in enumerate(zip(one, two, strict=False)):
+                found += differences(*pair, f"{place}[{number}]")
         elif field.name in ("mean", "std_dev"):
             if not np.isclose(value, other, rtol=RELATIVE, atol=0, equal_nan=True):
                 found.append(f"{place}: {value!r} != {other!r}")
