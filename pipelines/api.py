@@ -66,7 +66,7 @@ class Pipeline:
         """
         spec = self.spec
         found = preflight.check(
-            spec.data, self.data_path, spec.cleaning, spec.transform.chains, spec.evaluation.all_slices
+            spec.data, self.data_path, spec.cleaning, spec.transform.chains, spec.evaluation.all_slices, spec.task
         )
         if found.problems:
             raise SpecError([self._located(problem) for problem in found.problems])

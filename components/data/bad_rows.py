@@ -11,6 +11,8 @@ from typing import IO
 from components.data.types import Kind, kind_of_value
 from components.errors import ComponentError
 
+NOT_A_NUMBER = "not a number that fits 64 bits, in a numeric column:"
+
 LONGEST_RECORD = 10_000
 """Lines after which a quote that never ends is taken for a mistake."""
 
@@ -125,8 +127,8 @@ def records(file: IO[bytes]) -> Generator[tuple[int, list[str], list[str] | str]
 
 def scan(
     file: IO[bytes], name: str, header: Sequence[str], numeric: Collection[str] = ()
-) -> Iterator[tuple[str, BadRow | None]]:
-    """Yield the text of each record after the header, with what is wrong with it.
+) -> Iterator[tuple[int, str, BadRow | None]]:
+    """Yield the first line and the text of each record after the header, with what is wrong with it.
 
     Args:
         file: the uncompressed bytes, from the start.
@@ -144,19 +146,19 @@ def scan(
         except StopIteration:
             return
         text = "".join(lines)
-        found = _judge(cells, header, positions)
+        found = _judge(cells, len(lines), header, positions)
         verdict = found is not None
         if found is None:
             if cells:
-                yield text, None
+                yield number, text, None
             continue
         reason, column, value = found
         shown = lines[0] if len(lines) > 1 else text
-        yield shown, BadRow(name, number, reason, _printable(shown.rstrip("\r\n")), column, value)
+        yield number, shown, BadRow(name, number, reason, _printable(shown.rstrip("\r\n")), column, value)
 
 
 def _judge(
-    cells: list[str] | str, header: Sequence[str], numeric: Sequence[tuple[str, int]]
+    cells: list[str] | str, lines: int, header: Sequence[str], numeric: Sequence[tuple[str, int]]
 ) -> tuple[str, str | None, str | None] | None:
     """Return the reason, the column and the value, or None for a good (or blank) row."""
     if isinstance(cells, str):
@@ -164,13 +166,14 @@ def _judge(
     if not cells:
         return None
     if len(cells) != len(header):
-        return f"{len(cells)} values for {len(header)} columns", None, None
+        over = f", read over {lines} lines: is a quote missing?" if lines > 1 else ""
+        return f"{len(cells)} values for {len(header)} columns{over}", None, None
     for column, cell in zip(header, cells, strict=True):
         if not cell.isascii() and not _is_utf8(cell):
             return "bytes that are not UTF-8", column, _printable(cell)
     for column, index in numeric:
         if kind_of_value(cells[index].encode()) is Kind.STRING:
-            return "not a number that fits 64 bits, in a numeric column:", column, cells[index]
+            return NOT_A_NUMBER, column, cells[index]
     return None
 
 
@@ -186,10 +189,17 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def line_of_record(file: IO[bytes], index: int) -> int:
-    """Return the line where the record with this index starts: 0 is the first after the header, blank lines apart."""
-    rows = (number for number, _, cells in itertools.islice(records(file), 1, None) if cells)
-    return next(itertools.islice(rows, index, None), 0)
+def line_of_row(file: IO[bytes], header: Sequence[str], numeric: Collection[str], index: int) -> int:
+    """Return the line where a row starts.
+
+    Args:
+        file: the uncompressed bytes, from the start.
+        header: names of the columns.
+        numeric: as for `scan`; rows that are bad by it do not count.
+        index: 0 for the first good row after the header.
+    """
+    good = (number for number, _, bad in scan(file, "", header, numeric) if bad is None)
+    return next(itertools.islice(good, index, None), 0)
 
 
 def copy_good_rows(
@@ -203,7 +213,7 @@ def copy_good_rows(
     """Write the header and the good rows of a file to `target`, and hand over the bad ones."""
     csv_header = ",".join('"' + column.replace('"', '""') + '"' for column in header)
     target.write(csv_header.encode() + b"\n")
-    for text, bad in scan(file, name, header, numeric):
+    for _, text, bad in scan(file, name, header, numeric):
         if bad is not None:
             on_bad(bad)
         else:

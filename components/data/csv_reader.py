@@ -108,7 +108,7 @@ def unbalanced(path: str) -> bool:
 def first_bad_row(path: str, header: Sequence[str]) -> bad_rows.BadRow | None:
     """Return the first row that cannot be read; slow, so for files in which something is wrong."""
     with open_bytes(path) as file:
-        return next((bad for _, bad in bad_rows.scan(file, path, header) if bad is not None), None)
+        return next((bad for _, _, bad in bad_rows.scan(file, path, header) if bad is not None), None)
 
 
 def local_copy(file: SourceFile, folder: Path) -> SourceFile:

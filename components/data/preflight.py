@@ -10,6 +10,7 @@ from components.catalog import nearest
 from components.data.config import DataConfig
 from components.data.source import SourceFile, list_files
 from components.errors import Problem, SpecError
+from components.features import Task
 
 if TYPE_CHECKING:
     from components.cleaning.config import CleaningConfig
@@ -40,6 +41,7 @@ def check(
     cleaning: CleaningConfig,
     chains: Mapping[str, Sequence[Any]],
     slices: Sequence[Sequence[str]],
+    task: Task | None = None,
 ) -> Preflight:
     """Look at the raw data for everything that is certain to go wrong.
 
@@ -49,13 +51,14 @@ def check(
         cleaning: section `cleaning`; rows that it drops may lack a label.
         chains: the chains of `transform`; some name columns themselves.
         slices: the slices of `evaluation`.
+        task: what the label must be good for; None leaves that out.
     """
     from components.data.raw_check import RawCheck
 
     files: list[SourceFile] = []
     try:
         files = list_files(data_path, data.format)
-        raw = RawCheck(data, cleaning, files)
+        raw = RawCheck(data, cleaning, files, task)
         problems = [*missing_columns(data, cleaning, chains, slices, raw.names), *raw.run()]
     except SpecError as error:
         return Preflight(0, sum(file.bytes for file in files), problems=list(error.problems))

@@ -1,4 +1,4 @@
-"""What must hold for the rows that cleaning keeps: each has a label, and not all labels are the same."""
+"""What must hold for the rows that cleaning keeps: each has a label and a weight, and the labels make sense."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.data.config import DataConfig
+from components.data.label_check import LabelCheck
 from components.errors import Problem
 from components.expression import Expression
-
-_ENOUGH_LABELS = 3
+from components.features import Task
 
 
 class Missing:
@@ -44,23 +44,23 @@ class RowCheck:
 
     Args:
         data: section `data`.
-        steps: the cleaning steps, those that look at one row at a time.
+        steps: the cleaning steps; those that compare rows are left out, since they never drop all of a kind.
         names: the columns that the data have.
+        task: what the label must be good for; None when that is not known.
     """
 
-    def __init__(self, data: DataConfig, steps: Sequence[Any], names: Sequence[str]) -> None:
+    def __init__(self, data: DataConfig, steps: Sequence[Any], names: Sequence[str], task: Task | None) -> None:
         self.steps = [step for step in steps if not hasattr(step, "key") and set(step.needed_columns()) <= set(names)]
-        self.expression = Expression(data.label.expression)
-        self.label_name = data.label.name
-        has_label = set(self.expression.columns) <= set(names)
-        self.missing_label = [Missing(name) for name in self.expression.columns] if has_label else []
-        self.missing_weight = [Missing(data.weight)] if data.weight in names and data.weight else []
+        expression = Expression(data.label.expression)
+        has_label = bool(expression.columns) and set(expression.columns) <= set(names)
+        self.label = LabelCheck(expression, task) if has_label else None
+        self.missing_label = [Missing(name) for name in expression.columns] if has_label else []
+        self.missing_weight = [Missing(data.weight)] if data.weight and data.weight in names else []
         self.rows = 0
         self.kept = 0
-        self.labels: set[Any] = set()
-        wanted = {missing.column for missing in (*self.missing_label, *self.missing_weight)}
-        self.every_column = any(not step.needed_columns() for step in self.steps)
-        self.columns = {*wanted, *(name for step in self.steps for name in step.needed_columns())}
+        of_steps = {name for step in self.steps for name in step.needed_columns() or names}
+        self.columns = {one.column for one in (*self.missing_label, *self.missing_weight)} | of_steps
+        """The columns that `add` needs."""
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Look at rows.
@@ -82,29 +82,17 @@ class RowCheck:
         self.kept += batch.num_rows
         for weight in self.missing_weight:
             weight.add(batch.column(weight.column), rows)
+        if self.label:
+            self._add_labels(self.label, batch, rows)
+
+    def _add_labels(self, label: LabelCheck, batch: pa.RecordBatch, rows: np.ndarray) -> None:
         without = np.zeros(batch.num_rows, bool)
         for missing in self.missing_label:
             without |= missing.add(batch.column(missing.column), rows)
-        if self.missing_label and len(self.labels) < _ENOUGH_LABELS:
-            self._learn(batch.filter(pa.array(~without)) if without.any() else batch)
-
-    def _learn(self, batch: pa.RecordBatch) -> None:
-        """Add the different labels of rows that have one."""
-        if not batch.num_rows:
-            return
-        columns = self.expression.columns
-        if self.expression.text == columns[0]:
-            self.labels.update(pc.unique(batch.column(columns[0])).slice(0, _ENOUGH_LABELS).to_pylist())
-            return
-        values = {}
-        for name in columns:
-            column = batch.column(name)
-            if (name in self.expression.text_columns) != pa.types.is_binary(column.type):
-                return
-            values[name] = column.to_numpy(zero_copy_only=False)
-        with np.errstate(all="ignore"):
-            results = np.unique(np.asarray(self.expression.evaluate(values)))
-        self.labels.update(results[:_ENOUGH_LABELS].tolist())
+        labelled = batch.select([missing.column for missing in self.missing_label])
+        if without.any():
+            labelled, rows = labelled.filter(pa.array(~without)), rows[~without]
+        label.add(labelled, rows)
 
     def problems(self, place: Any) -> list[Problem]:
         """Return what is wrong.
@@ -117,13 +105,7 @@ class RowCheck:
             return [Problem("cleaning", received, "steps that leave some", "Loosen or remove a step.")]
         found = [_without("data.label", "label", one, place) for one in self.missing_label if one.count]
         found += [_without("data.weight", "weight", one, place) for one in self.missing_weight if one.count]
-        if self.missing_label and len(self.labels) == 1:
-            (label,) = self.labels
-            shown = label.decode("utf-8", "replace") if isinstance(label, bytes) else label
-            received = f"the same label in every row: {self.expression.text} is {shown}"
-            remedy = "Check the expression, and what cleaning drops."
-            found.append(Problem("data.label", received, "at least two different labels", remedy))
-        return found
+        return [*found, *(self.label.problems(place) if self.label else ())]
 
 
 def _without(where: str, what: str, missing: Missing, place: Any) -> Problem:

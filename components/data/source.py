@@ -17,7 +17,6 @@ from components.errors import Problem, SpecError
 
 FORMATS = ("csv", "parquet", "tfrecord")
 _WILDCARDS = "*?["
-_HASH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class SourceFile:
         path: absolute path or URL.
         bytes: its size.
         stamp: changes when a remote file does; empty for local ones, whose content is read.
+        sha256: digest of the content, once `with_digests` has read it.
     """
 
     path: str
@@ -206,11 +206,12 @@ def fingerprint(files: Sequence[SourceFile]) -> str:
     """Return a digest of the names and contents of files; of remote ones the size and the time of change count.
 
     Args:
-        files: what `with_digests` returned.
+        files: what `with_digests` returned; of files without a digest the local ones are read.
     """
     total = hashlib.sha256()
     for file in files:
-        total.update(f"{os.path.basename(file.path)}={file.sha256 or f'{file.bytes}:{file.stamp}'}\n".encode())
+        digest = f"{file.bytes}:{file.stamp}" if is_remote(file.path) else file.sha256 or sha256_of(file.path)
+        total.update(f"{os.path.basename(file.path)}={digest}\n".encode())
     return total.hexdigest()
 
 

@@ -208,15 +208,33 @@ def _fixed_width(rows: np.ndarray) -> pa.BinaryArray:
 
 
 def _list_entries(name: str, column: pa.Array) -> pa.BinaryArray:
-    """Encode rows of several values one by one: rare, so written to be right rather than fast."""
+    """Encode rows of several values: vectors at once, lists of any other kind one by one, since they are rare."""
     kind = column.type.value_type
     if pa.types.is_null(kind):
         return _repeat(_entry_head(name, b"", None), len(column))
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     tag, _ = _payloads(pa.nulls(0, kind))
+    if tag == _FLOAT and (width := _width(column)):
+        values = np.ascontiguousarray(column.flatten().to_numpy(zero_copy_only=False), "<f4")
+        head = np.frombuffer(_entry_head(name, tag, 4 * width), np.uint8)
+        heads = np.broadcast_to(head, (len(column), len(head)))
+        return _fixed_width(np.hstack([heads, values.view(np.uint8).reshape(len(column), 4 * width)]))
     written = [_list_entry(name, tag, values) for values in column.to_pylist()]
     return binary_array(written)
+
+
+def _width(column: pa.Array) -> int:
+    """Return how many values each row has, or 0 where rows differ, or some row or value is missing."""
+    if (
+        not len(column)
+        or column.null_count
+        or column.flatten().null_count
+        or pa.types.is_dictionary(column.type.value_type)
+    ):
+        return 0
+    lengths = pc.min_max(pc.list_value_length(column))
+    return lengths["min"].as_py() if lengths["min"] == lengths["max"] else 0
 
 
 def _list_entry(name: str, tag: bytes, values: list | None) -> bytes:

@@ -74,7 +74,8 @@ def _encode(name: str, column: pa.Array) -> tuple[np.ndarray, list[SliceValue]]:
             remedy="Slice on a column with at most one value per row.",
         )
     if pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
+        # Adding zero makes -0.0 and 0.0 one value.
+        column = pc.add(pc.if_else(pc.is_nan(column), None, column), pa.scalar(0, column.type))
     encoded = column.dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     values = encoded.dictionary.to_pylist()

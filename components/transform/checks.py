@@ -41,7 +41,8 @@ def check_labels(transformed: str, splits: Sequence[str], config: dict[str, Any]
             raise ComponentError(_message(without[LABEL], split, expression, config["task"]), **_remedy(expression))
         if without.get(WEIGHT):
             raise ComponentError(
-                f"In {without[WEIGHT]:,} rows of the split {split} the weight {columns['weight']!r} is missing or negative.",
+                f"In {without[WEIGHT]:,} rows of the split {split} the weight {columns['weight']!r} is missing or "
+                "negative.",
                 spec_path="data.weight",
                 remedy=f"Drop them: cleaning: - drop_missing: [{columns['weight']}].",
             )

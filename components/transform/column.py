@@ -50,10 +50,6 @@ class Column:
         """Return the column with more learned tensors, for the report; a later one of the same name replaces."""
         return replace(self, learned={**self.learned, **learned})
 
-    def vocabulary_name(self, suffix: str = "") -> str:
-        """Return the name of a vocabulary file of this chain, unique among chains."""
-        return f"{self.name}_{suffix}" if suffix else self.name
-
 
 def finite_or(tensor: tf.Tensor, fallback: float) -> tf.Tensor:
     """Return `tensor`, or `fallback` where analysis met no value at all and has no answer."""

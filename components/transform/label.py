@@ -41,12 +41,12 @@ def label_tensor(expression: Expression, task: Task, raw: Raw) -> tf.Tensor:
     if task == "multiclass_classification":
         return _class_id(as_text(tf.cast(values, tf.int64) if values.dtype == tf.bool else values), present)
     if values.dtype == tf.string:
+        binary = task == "binary_classification"
+        compare = f"Compare it with the text that means yes: {expression.text} == 'yes'."
         raise ComponentError(
-            f"The label {expression.text!r} is text, and {task} needs {'true or false' if 'binary' in task else 'numbers'}.",
+            f"The label {expression.text!r} is text, and {task} needs {'true or false' if binary else 'numbers'}.",
             spec_path=LABEL_PATH,
-            remedy=f"Compare it with the text that means yes: {expression.text} == 'yes'."
-            if "binary" in task
-            else "Name a column of numbers.",
+            remedy=compare if binary else "Name a column of numbers.",
         )
     if task == "regression":
         return tf.where(present, tf.cast(values, tf.float32), float("nan"))

@@ -35,12 +35,15 @@ class TransformStep(Plugin):
     accepts: ClassVar[frozenset[Kind]]
     """The kinds of column it takes."""
 
+    makes: ClassVar[Kind | None] = None
+    """The kind of column that it makes; None when it is the kind that it takes."""
+
     completes: ClassVar[bool] = False
     """True when no value is missing after it."""
 
     def gives(self, kind: Kind) -> Kind:
-        """Return the kind of the column it makes of one of kind `kind`; the same unless a step says otherwise."""
-        return kind
+        """Return the kind of the column that it makes of one of kind `kind`."""
+        return self.makes or kind
 
     def refuses(self, kind: Kind) -> tuple[str, str] | None:
         """Return what it expected and what to do when its parameters do not fit a column of an accepted kind."""

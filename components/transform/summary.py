@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tensorflow_transform.output_wrapper import TFTransformOutput
+
 from components.features import ModelInput
 from components.transform.config import TransformConfig
 from components.transform.learned import read_learned
@@ -24,15 +26,17 @@ def write_summary(graph: str, config: TransformConfig, rows: dict[str, int] | No
     """
     inputs = {each.name: each for each in model_inputs(graph, list(config.chains))}
     learned = read_learned(graph)
-    assets = Path(graph, "transform_fn", "assets")
+    output = TFTransformOutput(graph)
     chains = {}
     for name, steps in config.chains.items():
         chains[name] = {
             "steps": [step.model_dump(mode="json", exclude_none=True) for step in steps],
             "output": _output(inputs[name]),
-            "learned": learned.get(name, {}) | _vocabularies(assets, name),
+            "learned": learned.get(name, {}) | _vocabulary(output, name),
         }
-    summary: dict[str, Any] = {"inputs": len(chains), "chains": chains}
+    width = sum(made.width for made in inputs.values())
+    text = f"{len(chains)} {'input' if len(chains) == 1 else 'inputs'}, {width} {'column' if width == 1 else 'columns'} wide"
+    summary: dict[str, Any] = {"text": text, "inputs": len(chains), "width": width, "chains": chains}
     if rows is not None:
         summary = {"rows": rows, **summary}
     Path(graph, "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
@@ -43,14 +47,8 @@ def _output(made: ModelInput) -> dict[str, Any]:
     return {"kind": kind, "width": made.width} | ({"cardinality": made.cardinality} if made.is_ids else {})
 
 
-def _vocabularies(assets: Path, chain: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    terms = _lines(assets / chain)
-    if terms:
-        found["vocabulary_size"] = len(terms)
-        found["most_frequent"] = terms[:TOP_TERMS]
-    return found
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+def _vocabulary(output: TFTransformOutput, chain: str) -> dict[str, Any]:
+    if output.vocabulary_file_by_name(chain) is None:
+        return {}
+    terms = [term.decode("utf-8", "replace") for term in output.vocabulary_by_name(chain)]
+    return {"vocabulary_size": len(terms), "most_frequent": terms[:TOP_TERMS]}

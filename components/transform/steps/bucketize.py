@@ -32,6 +32,7 @@ class Bucketize(TransformStep):
 
     shorthand: ClassVar[str | None] = "buckets"
     accepts: ClassVar[frozenset[Kind]] = NUMBER
+    makes: ClassVar[Kind | None] = "ids"
 
     buckets: int | None = Field(default=None, ge=2)
     edges: Annotated[tuple[float, ...], Field(min_length=1)] | None = None
@@ -43,10 +44,6 @@ class Bucketize(TransformStep):
         if self.edges and any(left >= right for left, right in zip(self.edges, self.edges[1:], strict=False)):
             raise ValueError("edges in ascending order, each once")
         return self
-
-    def gives(self, kind: Kind) -> Kind:
-        """Return ids."""
-        return "ids"
 
     def apply(self, column: Column) -> Column:
         """Return the ids of the ranges."""

@@ -37,6 +37,7 @@ class Cross(SourceStep):
     """
 
     shorthand: ClassVar[str | None] = "columns"
+    makes: ClassVar[Kind | None] = "text"
 
     columns: tuple[str, ...] = Field(min_length=2)
     numeric_buckets: int = Field(default=10, ge=2)
@@ -47,10 +48,6 @@ class Cross(SourceStep):
         if len(set(columns)) < len(columns):
             raise ValueError("each column once")
         return columns
-
-    def gives(self, kind: Kind) -> Kind:
-        """Return text."""
-        return "text"
 
     def source_columns(self) -> tuple[str, ...]:
         """Return the crossed features."""

@@ -31,12 +31,9 @@ class Hash(TransformStep):
 
     shorthand: ClassVar[str | None] = "buckets"
     accepts: ClassVar[frozenset[Kind]] = TEXT
+    makes: ClassVar[Kind | None] = "ids"
 
     buckets: int = Field(ge=2)
-
-    def gives(self, kind: Kind) -> Kind:
-        """Return ids."""
-        return "ids"
 
     def apply(self, column: Column) -> Column:
         """Return the ids."""

@@ -34,12 +34,9 @@ class OneHot(TransformStep):
 
     shorthand: ClassVar[str | None] = "top_k"
     accepts: ClassVar[frozenset[Kind]] = TEXT | {"ids"}
+    makes: ClassVar[Kind | None] = "vector"
 
     top_k: int | None = Field(default=None, ge=1)
-
-    def gives(self, kind: Kind) -> Kind:
-        """Return a vector."""
-        return "vector"
 
     def refuses(self, kind: Kind) -> tuple[str, str] | None:
         """Refuse text without a width, and a second width for ids."""
@@ -64,5 +61,5 @@ class OneHot(TransformStep):
 
         if column.kind == "ids":
             return column.values, column.bound
-        file = tft.vocabulary(column.present_values, top_k=self.top_k, vocab_filename=column.vocabulary_name())
+        file = tft.vocabulary(column.present_values, top_k=self.top_k, vocab_filename=column.name)
         return tft.apply_vocabulary(column.values, file, default_value=-1), self.top_k

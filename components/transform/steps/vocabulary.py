@@ -34,14 +34,11 @@ class Vocabulary(TransformStep):
 
     shorthand: ClassVar[str | None] = "top_k"
     accepts: ClassVar[frozenset[Kind]] = TEXT
+    makes: ClassVar[Kind | None] = "ids"
 
     top_k: int = Field(default=1000, ge=1)
     oov_buckets: int = Field(default=1, ge=1)
     min_frequency: int = Field(default=1, ge=1)
-
-    def gives(self, kind: Kind) -> Kind:
-        """Return ids."""
-        return "ids"
 
     def apply(self, column: Column) -> Column:
         """Return the ids."""
@@ -52,7 +49,7 @@ class Vocabulary(TransformStep):
             column.present_values,
             top_k=self.top_k,
             frequency_threshold=self.min_frequency if self.min_frequency > 1 else None,
-            vocab_filename=column.vocabulary_name(),
+            vocab_filename=column.name,
         )
         ids = tft.apply_vocabulary(column.values, file, num_oov_buckets=self.oov_buckets)
         return column.with_values(

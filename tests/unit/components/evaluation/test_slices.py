@@ -26,6 +26,10 @@ def test_missing_values_of_every_type_are_in_no_slice():
     assert slice_rows(columns, ("x", "empty")).codes.tolist() == [-1, -1, -1]
 
 
+def test_both_zeros_are_one_slice():
+    assert slice_rows({"x": pa.array([0.0, -0.0, 1.0])}, ("x",)).codes.tolist() == [0, 0, 1]
+
+
 def test_only_the_largest_slices_are_measured_and_the_others_are_counted(monkeypatch):
     monkeypatch.setattr(slices, "MAX_SLICES", 2)
     group = slice_rows({"id": pa.array([3, 3, 3, 1, 1, 2, 9])}, ("id",))
