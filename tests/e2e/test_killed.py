@@ -28,9 +28,10 @@ def wait_for(condition, seconds: float = 240) -> None:
     raise AssertionError("it did not come to that")
 
 
-def running(sluice: Sluice, component: str) -> bool:
+def running(sluice: Sluice, component: str, runs: int) -> bool:
     """Tell whether the newest run is at a component."""
-    return bool(list((sluice.root / "runs").glob("*/run.json"))) and actions(sluice.latest())[component] == "running"
+    records = list((sluice.root / "runs").glob("*/run.json"))
+    return len(records) == runs and actions(sluice.latest())[component] == "running"
 
 
 def epochs_seen(sluice: Sluice) -> list[str]:
@@ -66,14 +67,14 @@ def test_a_run_killed_while_training_goes_on_from_its_last_epoch(sluice):
 
 def test_a_run_killed_in_transform_goes_on_with_transform_and_leaves_no_debris(sluice):
     process = sluice.start("run", "taxi", *QUICK)
-    wait_for(lambda: running(sluice, "Transform"))
-    time.sleep(1)
+    wait_for(lambda: running(sluice, "Transform", runs=1))
+    outputs = sluice.root / "artifacts" / "Transform"
+    wait_for(lambda: list(outputs.glob("*/[0-9]*")))
     kill(process)
-    half_written = list((sluice.root / "artifacts" / "Transform").glob("*/[0-9]*"))
-    assert half_written
+    half_written = list(outputs.glob("*/[0-9]*"))
 
     second = sluice.start("run", "taxi", *QUICK)
-    wait_for(lambda: running(sluice, "Transform"))
+    wait_for(lambda: running(sluice, "Transform", runs=2))
     refused = sluice("run", "taxi", *QUICK, check=2)
     assert "one run at a time" in refused.stderr
     assert second.wait(timeout=300) == 0
