@@ -59,11 +59,15 @@ def test_a_model_of_the_users_own_is_trained_gated_and_served(sluice, tmp_path):
     (home / "my_model.py").write_text(MODEL.replace("relu", "tanh"))
     assert "module_source" in sluice("plan", str(home)).stdout
 
-    (home / "my_model.py").write_text(MODEL.replace("return keras.Model", "return keras.Modell"))
+    (home / "my_model.py").write_text(MODEL.replace("import keras", "import kerass"))
     broken = sluice("run", str(home), check=2)
-    assert "my_model.py" in broken.stderr
-    assert "Modell" in broken.stderr
+    assert "kerass" in broken.stderr
     assert "done" not in actions(sluice.latest()).values()
+
+    (home / "my_model.py").write_text(MODEL.replace("return keras.Model", "return keras.Modell"))
+    failed = sluice("run", str(home), check=4).stdout
+    assert "my_model.py:9" in failed
+    assert "Modell" in failed
 
 
 def test_init_writes_a_spec_that_runs_as_it_is(sluice, tmp_path):
