@@ -2,9 +2,10 @@
 
 SluiceError
 ├── SpecError        the spec, the command line or the raw data: known before anything runs (exit code 2)
-├── GateBlocked      the model did not pass the gate (exit code 3)
 ├── ComponentError   a component failed while it ran (exit code 4)
 └── PluginError      a step, family or runner breaks the rules of its folder; for the person who writes it
+
+A blocked gate is a result of a run (exit code 3), not an error.
 """
 
 from __future__ import annotations
@@ -52,12 +53,6 @@ class SpecError(SluiceError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-class GateBlocked(SluiceError):
-    """The gate refused the model; nothing was pushed."""
-
-    exit_code = 3
 
 
 class ComponentError(SluiceError):

@@ -17,7 +17,8 @@ def report(
         runtime: the component's runtime; its `progress` is the file that the runner reads.
         component: name of the component.
         text: a few words for the screen, such as `epoch 3/10, val_auc 0.91`.
-        done, total: amount of work done and in all, in any one unit.
+        done: amount of work done, in any unit.
+        total: amount of work in all, in that unit.
     """
     path = runtime.get("progress")
     if not path:

@@ -23,7 +23,8 @@ def check(model_dir: str, sample_file: str) -> dict[str, Any]:
     if not examples or not sample["outputs"]:
         return _result(False, 0.0, len(examples), f"{Path(sample_file).name} records no requests or no answers.")
     # A model server has none of these, Keras least of all; importing them is half of TensorFlow's start.
-    sys.modules.update(dict.fromkeys(("keras", "IPython", "pandas", "sklearn", "googleapiclient")))
+    for name in ("keras", "IPython", "pandas", "sklearn", "googleapiclient"):
+        sys.modules[name] = None  # type: ignore[assignment]
     import tensorflow as tf
 
     model = tf.saved_model.load(model_dir)

@@ -55,7 +55,8 @@ class Executor(stock.Executor):
                 rows = self._transform_here(input_dict, output_dict, config, runtime)
             if rows is None:
                 progress.report(runtime, "Transform", "transforming on Beam")
-                self._beam_pipeline_args = self._beam_pipeline_args or list(engine.beam_pipeline_args)
+                given: list[str] = getattr(self, "_beam_pipeline_args", None) or list(engine.beam_pipeline_args)
+                self._beam_pipeline_args = given
                 super().Do(input_dict, output_dict, exec_properties)
         transformed = artifact_utils.get_single_uri(output_dict["transformed_examples"])
         check_labels(transformed, splits, config)

@@ -35,11 +35,15 @@ def write_summary(graph: str, config: TransformConfig, rows: dict[str, int] | No
             "learned": learned.get(name, {}) | _vocabulary(output, name),
         }
     width = sum(made.width for made in inputs.values())
-    text = f"{len(chains)} {'input' if len(chains) == 1 else 'inputs'}, {width} {'column' if width == 1 else 'columns'} wide"
+    text = f"{_count(len(chains), 'input')}, {_count(width, 'column')} wide"
     summary: dict[str, Any] = {"text": text, "inputs": len(chains), "width": width, "chains": chains}
     if rows is not None:
         summary = {"rows": rows, **summary}
     Path(graph, "summary.json").write_text(json.dumps(summary, indent=2), encoding="utf-8")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _output(made: ModelInput) -> dict[str, Any]:

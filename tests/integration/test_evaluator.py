@@ -44,7 +44,15 @@ def models(tmp_path_factory) -> Path:
 def evaluate(models, tmp_path):
     """Run the executor on named models; returns the folder of the evaluation."""
 
-    def run(model="binary_classification", *, baseline=None, task="binary_classification", weight=None, **evaluation):
+    def run(
+        model="binary_classification",
+        *,
+        baseline=None,
+        task="binary_classification",
+        weight=None,
+        engine="auto",
+        **evaluation,
+    ):
         def artifact(kind, folder):
             made = kind()
             made.uri = str(folder)
@@ -55,7 +63,7 @@ def evaluate(models, tmp_path):
             "columns": {"label": {"name": LABELS[task], "expression": LABELS[task]}, "weight": weight, "features": {}},
             "task": task,
         }
-        runtime = {"root": str(tmp_path), "progress": str(tmp_path / "progress"), "engine": {}}
+        runtime = {"root": str(tmp_path), "progress": str(tmp_path / "progress"), "engine": {"name": engine}}
         outputs = {
             "evaluation": artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation"),
             "blessing": artifact(standard_artifacts.ModelBlessing, tmp_path / "blessing"),
@@ -234,6 +242,16 @@ def test_weights_weigh(evaluate):
     expected = sklearn.metrics.roc_auc_score(*columns[:2], sample_weight=columns[2])
     assert found.metrics["overall"]["auc"]["value"] == pytest.approx(expected, abs=1e-9)
     assert expected != pytest.approx(sklearn.metrics.roc_auc_score(*columns[:2]), abs=1e-9)
+
+
+def test_on_beam_the_verdict_is_the_same(evaluate):
+    in_process = evaluate(gate=GATE, slices=["hour"])
+    on_beam = evaluate(gate=GATE, slices=["hour"], engine="beam")
+    assert (in_process.summary.pop("engine"), on_beam.summary.pop("engine")) == ("arrow", "beam")
+    assert on_beam.summary == in_process.summary
+    assert on_beam.verdict == in_process.verdict
+    assert on_beam.metrics == in_process.metrics
+    assert len(list(on_beam.folder.glob("metrics-*.tfrecord"))) == 1
 
 
 def test_the_runner_is_told_how_far_it_is(evaluate, tmp_path):

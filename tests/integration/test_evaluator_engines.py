@@ -45,7 +45,7 @@ def load(folder) -> dict:
     """Return slice to metric to number, through TFMA's own loader."""
     found = {}
     for key, metrics in tfma.load_eval_result(str(folder)).slicing_metrics:
-        found[key] = {name: value["doubleValue"] for name, value in metrics[""][""].items()}
+        found[key] = {name: float(value["doubleValue"]) for name, value in metrics[""][""].items()}
     return found
 
 

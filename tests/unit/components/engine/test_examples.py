@@ -81,6 +81,18 @@ def test_a_slice_of_a_batch_encodes_as_its_rows():
     assert encode_examples(batch.slice(3, 5)).to_pylist() == encode_examples(batch).to_pylist()[3:8]
 
 
+def test_vectors_of_one_width_have_the_bytes_of_protobuf_too():
+    width = 40  # longer than a one-byte length can say
+    vectors = np.random.default_rng(0).normal(size=(7, width)).astype(np.float32)
+    vectors[3, 5] = np.nan
+    offsets = pa.array(np.arange(8, dtype=np.int32) * width)
+    column = pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))
+    fixed = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width)
+    batch = pa.RecordBatch.from_pydict({"vector": column, "fixed": fixed, "id": pa.array(range(7))})
+    for part in (batch, batch.slice(2, 4), batch.slice(0, 0)):
+        assert encode_examples(part).to_pylist() == as_proto(part)
+
+
 def test_an_empty_batch_encodes_to_nothing():
     assert encode_examples(odd_batch().slice(0, 0)).to_pylist() == []
 
