@@ -105,11 +105,12 @@ class Pipeline:
             SpecError: the spec, the data or the user's module are wrong; nothing ran.
         """
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self.root.lock("starting", wait=wait))
+            name_lock = stack.enter_context(self.root.lock("that is starting", wait=wait))
             plan = self.plan(choices, override_gate)
             if not plan.all_cached:
                 self.check_data()
             job = self._job(plan)
+            name_lock(job.run_id)
             results = [NodeResult(s.node.name, s.node.section, "waiting", s.why, s.key) for s in plan.steps]
             recorder = RunRecorder(self.loaded, job, results)
             screen = stack.enter_context(log_file.redirected(job.run_dir / "log.txt"))

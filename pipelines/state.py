@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,8 +107,8 @@ class PipelineRoot:
         return found[0]
 
     @contextlib.contextmanager
-    def lock(self, run_id: str, *, wait: bool = False) -> Iterator[None]:
-        """Hold the pipeline, so that two runs do not do the same work twice.
+    def lock(self, run_id: str, *, wait: bool = False) -> Iterator[Callable[[str], None]]:
+        """Hold the pipeline, so that two runs do not do the same work twice; yield a function that names the run.
 
         The lock goes with the process, so a killed run leaves none behind.
 
@@ -121,11 +121,15 @@ class PipelineRoot:
                 if not wait:
                     raise SpecError([self._held(file)])
                 time.sleep(0.5)
-            file.seek(0)
-            file.truncate()
-            json.dump({"run_id": run_id, "pid": os.getpid()}, file)
-            file.flush()
-            yield
+
+            def name(run_id: str) -> None:
+                file.seek(0)
+                file.truncate()
+                json.dump({"run_id": run_id, "pid": os.getpid()}, file)
+                file.flush()
+
+            name(run_id)
+            yield name
 
     def _held(self, file: Any) -> Problem:
         file.seek(0)

@@ -88,7 +88,7 @@ def test_vectors_of_one_width_have_the_bytes_of_protobuf_too():
     offsets = pa.array(np.arange(8, dtype=np.int32) * width)
     column = pa.ListArray.from_arrays(offsets, pa.array(vectors.reshape(-1)))
     fixed = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width)
-    batch = pa.RecordBatch.from_pydict({"vector": column, "fixed": fixed, "id": pa.array(range(7))})
+    batch = pa.RecordBatch.from_pydict({"flo_lists": column, "flo_fixed": fixed, "int": pa.array(range(7))})
     for part in (batch, batch.slice(2, 4), batch.slice(0, 0)):
         assert encode_examples(part).to_pylist() == as_proto(part)
 
