@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from components.evaluation.config import METRICS, EvaluationConfig
-from components.evaluation.gate import SHOWN_CONFIDENCE, Interval, Measured, MeasuredGroup
+from components.evaluation.gate import SHOWN_CONFIDENCE
 from components.evaluation.intervals import Resamples, resample
+from components.evaluation.measured import Interval, Measured, MeasuredGroup
 from components.evaluation.measures import SlicedMetrics
 from components.evaluation.predictions import Predictions
 from components.evaluation.slices import SliceGroup

@@ -8,11 +8,12 @@ spread is shrunk by sqrt(part / rows): the m out of n bootstrap (Bickel, Götze 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
 
+from components.evaluation.measured import Interval
 from components.evaluation.measures import SlicedMetrics
 
 MAX_ROWS = 50_000
@@ -29,10 +30,9 @@ _VALUES_AT_ONCE = 400_000
 
 _BOUNDED = frozenset({"auc", "auc_pr", "accuracy", "precision", "recall"})
 
-_POISSON = np.searchsorted(stats.poisson(1).cdf(np.arange(10)), (np.arange(65_536) + 0.5) / 65_536).astype(np.uint8)
+_CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(count) for count in range(10)])
+_POISSON = np.searchsorted(_CUMULATIVE, (np.arange(65_536) + 0.5) / 65_536).astype(np.uint8)
 """Poisson(1) by inversion from 16 random bits: ten times faster than numpy's."""
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -43,6 +44,7 @@ def models(tmp_path_factory) -> Path:
 @pytest.fixture
 def evaluate(models, tmp_path):
     """Run the executor on named models; returns the folder of the evaluation."""
+    runs = itertools.count()
 
     def run(
         model="binary_classification",
@@ -53,6 +55,8 @@ def evaluate(models, tmp_path):
         engine="auto",
         **evaluation,
     ):
+        run_folder = tmp_path / f"run-{next(runs)}"
+
         def artifact(kind, folder):
             made = kind()
             made.uri = str(folder)
@@ -65,13 +69,13 @@ def evaluate(models, tmp_path):
         }
         runtime = {"root": str(tmp_path), "progress": str(tmp_path / "progress"), "engine": {"name": engine}}
         outputs = {
-            "evaluation": artifact(standard_artifacts.ModelEvaluation, tmp_path / "evaluation"),
-            "blessing": artifact(standard_artifacts.ModelBlessing, tmp_path / "blessing"),
+            "evaluation": artifact(standard_artifacts.ModelEvaluation, run_folder / "evaluation"),
+            "blessing": artifact(standard_artifacts.ModelBlessing, run_folder / "blessing"),
         }
         inputs = {
             "examples": artifact(standard_artifacts.Examples, models / "examples"),
             "model": artifact(standard_artifacts.Model, models / model if isinstance(model, str) else model),
-            "baseline_model": artifact(standard_artifacts.Model, _baseline(models, baseline, tmp_path)),
+            "baseline_model": artifact(standard_artifacts.Model, _baseline(models, baseline, run_folder)),
             "schema": artifact(standard_artifacts.Schema, tmp_path / "schema"),
         }
         context = evaluator.Executor.Context(
@@ -79,14 +83,14 @@ def evaluate(models, tmp_path):
         )
         properties = {"config": json.dumps(config), "runtime": json.dumps(runtime)}
         evaluator.Executor(context).Do(inputs, outputs, properties)
-        return _Evaluation(tmp_path / "evaluation", outputs["blessing"][0])
+        return _Evaluation(run_folder / "evaluation", outputs["blessing"][0])
 
     return run
 
 
-def _baseline(models, name, tmp_path) -> Path:
-    folder = tmp_path / "baseline"
-    folder.mkdir()
+def _baseline(models, name, run_folder) -> Path:
+    folder = run_folder / "baseline"
+    folder.mkdir(parents=True)
     if name is not None:
         shutil.copytree(models / name, folder, dirs_exist_ok=True)
         noted = {"baseline": {"model_uri": str(models / name), "version": 7}}

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.evaluation.config import EvaluationConfig, GateRule
-from components.evaluation.gate import Measured, MeasuredGroup, check, judge
+from components.evaluation.gate import check, judge
+from components.evaluation.measured import Measured, MeasuredGroup
 
 
 def rule(written, **more) -> GateRule:
