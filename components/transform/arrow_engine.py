@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ from components.transform.arrow_analysis import analyze
 
 BATCH_ROWS = 32_768
 """Rows per batch: the graph is called seldom, and a wide one-hot column of one batch still fits."""
+
+Values = Mapping[str, np.ndarray]
+"""Name of a transformed column to its values, `[rows, width]`."""
 
 OUTPUT_NAME = "transformed_examples"
 
@@ -99,6 +103,7 @@ def transform(
     places: Places,
     splits: Sequence[str],
     tell: Callable[[str], None],
+    watch: Callable[[str, Values], None] = lambda _split, _values: None,
 ) -> dict[str, int]:
     """Write the transform graph, learned from the split `train`, and the transformed examples of all splits.
 
@@ -108,6 +113,7 @@ def transform(
         places: where to read and write.
         splits: names of the splits; `train` is one of them.
         tell: called with a few words on what begins.
+        watch: called with each split's transformed values, `[rows, width]`, as they are written.
 
     Returns:
         Rows of each split.
@@ -131,16 +137,21 @@ def transform(
         tell(f"transforming {split}")
         folder = split_directory(places.examples, split)
         batches = train if split == "train" else read_batches(folder, raw.columns, BATCH_ROWS)
-        rows[split] = _apply(loader, raw, batches, split_directory(places.transformed, split))
+        see = functools.partial(watch, split)
+        rows[split] = _apply(loader, raw, batches, split_directory(places.transformed, split), see)
     return rows
 
 
-def _apply(loader: Any, raw: RawTensors, batches: Iterable[pa.RecordBatch], folder: str) -> int:
+def _apply(
+    loader: Any, raw: RawTensors, batches: Iterable[pa.RecordBatch], folder: str, see: Callable[[Values], None]
+) -> int:
     rows = 0
     with ExampleWriter(folder, OUTPUT_NAME) as writer:
         for batch in batches:
             outputs = loader.apply_transform_model(raw.of(batch))
-            columns = {name: _to_arrow(tensor.numpy()) for name, tensor in sorted(outputs.items())}
+            values = {name: tensor.numpy() for name, tensor in sorted(outputs.items())}
+            see(values)
+            columns = {name: _to_arrow(column) for name, column in values.items()}
             writer.write(encode_examples(pa.RecordBatch.from_pydict(columns)))
             rows += batch.num_rows
     return rows

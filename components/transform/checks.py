@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import collections
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,42 @@ from components.transform.outputs import NO_LABEL
 BATCH_ROWS = 131_072
 
 
-def check_labels(transformed: str, splits: Sequence[str], config: dict[str, Any]) -> None:
+class RowCheck:
+    """Counts the rows without a label or a weight while they go by, and stops the run when there are any.
+
+    Args:
+        config: the component's config.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._columns = config["columns"]
+        self._task = config["task"]
+        self.wanted = [LABEL, WEIGHT] if self._columns["weight"] else [LABEL]
+        self._without: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def see(self, split: str, values: Mapping[str, np.ndarray]) -> None:
+        """Count in some rows of a split; `values` has at least the columns `wanted`."""
+        for name in self.wanted:
+            column = values[name]
+            missing = np.isnan(column) if column.dtype.kind == "f" else column == NO_LABEL
+            self._without[split, name] += int(missing.sum())
+
+    def stop(self) -> None:
+        """Raise a ComponentError that says how many rows have none, in which split, and what to do."""
+        expression = Expression(self._columns["label"]["expression"])
+        for (split, name), count in self._without.items():
+            if count and name == LABEL:
+                raise ComponentError(_message(count, split, expression, self._task), **_remedy(expression))
+            if count:
+                weight = self._columns["weight"]
+                raise ComponentError(
+                    f"In {count:,} rows of the split {split} the weight {weight!r} is missing or negative.",
+                    spec_path="data.weight",
+                    remedy=f"Drop them: cleaning: - drop_missing: [{weight}].",
+                )
+
+
+def check_labels(transformed: str, splits: Sequence[str], config: Mapping[str, Any]) -> None:
     """Read the labels and weights of transformed examples back and look at them.
 
     Args:
@@ -25,27 +61,13 @@ def check_labels(transformed: str, splits: Sequence[str], config: dict[str, Any]
         config: the component's config.
 
     Raises:
-        ComponentError: some rows have none; says how many, in which split, and what to do.
+        ComponentError: some rows have none.
     """
-    columns = config["columns"]
-    expression = Expression(columns["label"]["expression"])
-    wanted = [LABEL, WEIGHT] if columns["weight"] else [LABEL]
+    check = RowCheck(config)
     for split in splits:
-        without = dict.fromkeys(wanted, 0)
-        for batch in read_batches(split_directory(transformed, split), wanted, BATCH_ROWS):
-            for name in wanted:
-                values = batch.column(name).to_numpy(zero_copy_only=False)
-                missing = np.isnan(values) if values.dtype.kind == "f" else values == NO_LABEL
-                without[name] += int(missing.sum())
-        if without[LABEL]:
-            raise ComponentError(_message(without[LABEL], split, expression, config["task"]), **_remedy(expression))
-        if without.get(WEIGHT):
-            raise ComponentError(
-                f"In {without[WEIGHT]:,} rows of the split {split} the weight {columns['weight']!r} is missing or "
-                "negative.",
-                spec_path="data.weight",
-                remedy=f"Drop them: cleaning: - drop_missing: [{columns['weight']}].",
-            )
+        for batch in read_batches(split_directory(transformed, split), check.wanted, BATCH_ROWS):
+            check.see(split, {name: batch.column(name).to_numpy(zero_copy_only=False) for name in check.wanted})
+    check.stop()
 
 
 def _message(count: int, split: str, expression: Expression, task: str) -> str:

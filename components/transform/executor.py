@@ -22,7 +22,7 @@ from components.errors import ComponentError, SluiceError
 from components.expression import Expression
 from components.transform.arrow_analysis import UnsupportedAnalysisError
 from components.transform.arrow_engine import Places, RawTensors, transform
-from components.transform.checks import check_labels
+from components.transform.checks import RowCheck, check_labels
 from components.transform.config import TransformConfig
 from components.transform.preprocessing_fn import preprocessing_fn
 from components.transform.summary import write_summary
@@ -58,8 +58,7 @@ class Executor(stock.Executor):
                 given: list[str] = getattr(self, "_beam_pipeline_args", None) or list(engine.beam_pipeline_args)
                 self._beam_pipeline_args = given
                 super().Do(input_dict, output_dict, exec_properties)
-        transformed = artifact_utils.get_single_uri(output_dict["transformed_examples"])
-        check_labels(transformed, splits, config)
+                check_labels(artifact_utils.get_single_uri(output_dict["transformed_examples"]), splits, config)
         graph = artifact_utils.get_single_uri(output_dict["transform_graph"])
         write_summary(graph, TransformConfig.model_validate(config["transform"]), rows)
 
@@ -75,6 +74,7 @@ class Executor(stock.Executor):
         )
         splits = artifact_utils.decode_split_names(examples.split_names)
         function = functools.partial(preprocessing_fn, custom_config={"config": json.dumps(config)})
+        check = RowCheck(config)
         try:
             rows = transform(
                 function,
@@ -82,10 +82,12 @@ class Executor(stock.Executor):
                 Places(examples.uri, graph, transformed.uri),
                 splits,
                 lambda text: progress.report(runtime, "Transform", text),
+                check.see,
             )
         except UnsupportedAnalysisError as error:
             LOG.warning("In process, Sluice cannot analyse %s; going on with Beam.", error)
             return None
+        check.stop()
         transformed.split_names = artifact_utils.encode_split_names(splits)
         return rows
 
