@@ -25,7 +25,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         "ExampleGen",
         "data",
         config=spec.data.ingest.model_dump(mode="json"),
-        outputs=("examples",),
+        outputs={"examples": "Examples"},
         reads="data",
     )
     cleaner = Node(
@@ -33,7 +33,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         "cleaning",
         config={"cleaning": dump["cleaning"]},
         inputs={"examples": example_gen["examples"]},
-        outputs=("examples",),
+        outputs={"examples": "Examples"},
         plugins=tuple(type(step).__module__ for step in spec.cleaning.steps),
     )
     statistics_gen = Node(
@@ -41,20 +41,20 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         "data",
         config={},
         inputs={"examples": cleaner["examples"]},
-        outputs=("statistics",),
+        outputs={"statistics": "ExampleStatistics"},
     )
     schema_gen = Node(
         "SchemaGen",
         "data",
         config={"schema": loaded.schema_source()},
         inputs={"statistics": statistics_gen["statistics"]},
-        outputs=("schema",),
+        outputs={"schema": "Schema"},
     )
     latest_blessed = Node(
         "LatestBlessed",
         "evaluation",
         config={},
-        outputs=("model", "statistics"),
+        outputs={"model": "Model", "statistics": "ExampleStatistics"},
         reads="baseline",
     )
     example_validator = Node(
@@ -66,7 +66,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "schema": schema_gen["schema"],
             "baseline_statistics": latest_blessed["statistics"],
         },
-        outputs=("anomalies",),
+        outputs={"anomalies": "ExampleAnomalies"},
     )
     transform = Node(
         "Transform",
@@ -74,7 +74,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         config={"columns": columns, "transform": dump["transform"], "task": spec.task},
         inputs={"examples": cleaner["examples"], "schema": schema_gen["schema"]},
         after=(example_validator.name,),
-        outputs=("transform_graph", "transformed_examples"),
+        outputs={"transform_graph": "TransformGraph", "transformed_examples": "Examples"},
         plugins=_transform_plugins(spec),
     )
     trainer = Node(
@@ -93,7 +93,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "schema": schema_gen["schema"],
             "raw_examples": cleaner["examples"],
         },
-        outputs=("model", "model_run"),
+        outputs={"model": "Model", "model_run": "ModelRun"},
         plugins=() if spec.model.family is None else (type(spec.model.family).__module__,),
     )
     evaluator = Node(
@@ -106,7 +106,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "baseline_model": latest_blessed["model"],
             "schema": schema_gen["schema"],
         },
-        outputs=("evaluation", "blessing"),
+        outputs={"evaluation": "ModelEvaluation", "blessing": "ModelBlessing"},
     )
     pusher = Node(
         "Pusher",
@@ -118,7 +118,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "evaluation": evaluator["evaluation"],
             "statistics": statistics_gen["statistics"],
         },
-        outputs=("pushed_model",),
+        outputs={"pushed_model": "PushedModel"},
     )
     return (
         example_gen,

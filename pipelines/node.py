@@ -24,7 +24,7 @@ class Node:
         name: the component's name; `components/<section>/component.py` defines a function of that name.
         section: the folder.
         config: everything in the spec that its result depends on, JSON-able; part of the cache key.
-        outputs: keys of what it produces.
+        outputs: keys of what it produces, each with the name of its TFX artifact type.
         inputs: parameter name to the output that feeds it.
         after: nodes that must have succeeded, though nothing is read from them.
         plugins: modules of the plug-ins it uses; their code is part of the cache key.
@@ -34,7 +34,7 @@ class Node:
     name: str
     section: str
     config: dict[str, Any]
-    outputs: tuple[str, ...]
+    outputs: dict[str, str]
     inputs: dict[str, Output] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()

@@ -62,7 +62,7 @@ class BeamRunner(Runner):
         finally:
             result.seconds = round(time.perf_counter() - started, 2)
             result.peak_memory_mb = monitor.take_peak()
-        first = outputs[step.node.outputs[0]]["uri"]
+        first = outputs[next(iter(step.node.outputs))]["uri"]
         record = Record(
             node=step.node.name,
             key=step.key,
