@@ -78,7 +78,7 @@ class Pipeline:
         Raises:
             SpecError: the raw data are not there.
         """
-        listed = source.list_files(self.data_path, self.spec.data.format)
+        listed = source.list_files(self.data_path, self.spec.data.format, self.spec.data.selection)
         files = tuple(source.with_digests(listed, self.root.folder / "state" / "digests.json"))
         nodes = build.pipeline_nodes(self.loaded, _override(override_gate))
         return make_plan(nodes, self.root, files=files, data_fingerprint=source.fingerprint(files), choices=choices)
@@ -162,6 +162,8 @@ class Pipeline:
         return {
             "root": str(self.root.folder),
             "data_path": self.data_path,
+            "span": plan.span,
+            "fingerprint": plan.fingerprint,
             "base_dir": str(self.loaded.base_dir),
             "engine": self.spec.engine.model_dump(mode="json"),
             "run_id": run_id,
@@ -207,7 +209,8 @@ class Pipeline:
         watcher.loading("TensorFlow and Keras")
         from components.training import check
 
-        problems = check.check_before_run(job.plan.by_name["Trainer"].node.config, job.runtime["base_dir"])
+        inputs = self.spec.transform.expected_inputs(self.spec.data.features)
+        problems = check.check_before_run(job.plan.by_name["Trainer"].node.config, job.runtime["base_dir"], inputs)
         if problems:
             raise SpecError([self._located(problem) for problem in problems])
 

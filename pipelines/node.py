@@ -29,6 +29,7 @@ class Node:
         after: nodes that must have succeeded, though nothing is read from them.
         plugins: modules of the plug-ins it uses; their code is part of the cache key.
         reads: what it reads from outside the pipeline: the raw `data`, or the `baseline`.
+        cached: False when its result depends on more than its key says, such as the time of day.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Node:
     after: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     reads: Literal["data", "baseline"] | None = None
+    cached: bool = True
 
     def __getitem__(self, key: str) -> Output:
         if key not in self.outputs:

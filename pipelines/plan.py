@@ -80,17 +80,24 @@ class Plan:
         steps: one per component, in order.
         baseline: the model that the candidate is compared with.
         files: the raw data.
+        fingerprint: hash of their content.
     """
 
     steps: tuple[Step, ...]
     baseline: BlessedModel | None
     files: tuple[SourceFile, ...] = ()
     by_name: dict[str, Step] = field(default_factory=dict)
+    fingerprint: str = ""
 
     @property
     def all_cached(self) -> bool:
         """True when no component would run."""
         return all(step.action != "run" for step in self.steps)
+
+    @property
+    def span(self) -> int | None:
+        """The newest span that is read; None when the data have no spans."""
+        return max((file.span for file in self.files if file.span is not None), default=None)
 
 
 def make_plan(
@@ -116,7 +123,7 @@ def make_plan(
     _check_names(nodes, choices)
     planner = _Planner({node.name: node for node in nodes}, root, data_fingerprint, choices)
     steps = tuple(planner.step(node.name) for node in nodes)
-    return Plan(steps, planner.baseline(), files, {step.node.name: step for step in steps})
+    return Plan(steps, planner.baseline(), files, {step.node.name: step for step in steps}, data_fingerprint)
 
 
 class _Planner:
@@ -168,7 +175,7 @@ class _Planner:
             "node": node.name,
             "config": node.config,
             "code": code_hashes(node.section, node.name, node.plugins),
-            "libraries": _versions(),
+            "libraries": versions(),
             "inputs": {name: self.step(source.node).key for name, source in sorted(node.inputs.items())},
             "outside": outside,
         }
@@ -244,7 +251,7 @@ def differences(before: Any, now: Any, path: str = "") -> list[tuple[str, str, s
 
 def run_facts(plan: Plan) -> dict[str, Any]:
     """Return what a run records about its surroundings: library versions and the raw files."""
-    return {"versions": _versions(), "files": [asdict(file) for file in plan.files]}
+    return {"versions": versions(), "files": [asdict(file) for file in plan.files]}
 
 
 def _short(value: Any) -> str:
@@ -253,7 +260,8 @@ def _short(value: Any) -> str:
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that results depend on."""
     return {name: metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}
 
 

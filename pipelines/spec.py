@@ -21,6 +21,7 @@ from components.model.custom import check_source
 from components.serving.config import ServingConfig
 from components.training.config import TrainingConfig
 from components.transform.config import TransformConfig
+from pipelines.notify import NotifyConfig
 from pipelines.spec_errors import problems_of
 from pipelines.yaml_source import YamlSource, read_yaml
 
@@ -45,6 +46,7 @@ class PipelineSpec(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     serving: ServingConfig = ServingConfig()
     engine: EngineConfig = EngineConfig()
+    notify: NotifyConfig | None = None
 
     @model_validator(mode="after")
     def _default_chains(self) -> PipelineSpec:

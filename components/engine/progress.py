@@ -14,7 +14,7 @@ def report(
     """Say how far a component is; does nothing when nobody watches.
 
     Args:
-        runtime: the component's runtime; its `progress` is the file that the runner reads.
+        runtime: the component's runtime; its `progress` is the file that the runner reads, `-` for standard output.
         component: name of the component.
         text: a few words for the screen, such as `epoch 3/10, val_auc 0.91`.
         done: amount of work done, in any unit.
@@ -24,5 +24,8 @@ def report(
     if not path:
         return
     event = {"component": component, "text": text, "done": done, "total": total}
+    if path == "-":
+        print(json.dumps({"progress": event}), flush=True)  # noqa: T201 - what a container has for a progress file
+        return
     with Path(path).open("a", encoding="utf-8") as file:
         file.write(json.dumps(event) + "\n")

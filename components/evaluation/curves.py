@@ -27,7 +27,7 @@ def curves(scored: Scored, class_names: Sequence[str] | None = None, *, seed: in
         return {
             "calibration": calibration(scored.label, scored.prediction, scored.weight),
             "confusion": _binary_confusion(scored),
-            "roc": roc(scored),
+            **dict(zip(("roc", "roc_thresholds"), roc(scored), strict=True)),
         }
     if scored.task == "multiclass_classification":
         predicted = scored.prediction.argmax(axis=1)
@@ -59,20 +59,28 @@ def calibration(observed: np.ndarray, predicted: np.ndarray, weight: np.ndarray)
     ]
 
 
-def roc(scored: Scored) -> list[list[float]]:
-    """Return up to about 200 points `[false positive rate, true positive rate]`, (0, 0) to (1, 1); [] if undefined."""
+def roc(scored: Scored) -> tuple[list[list[float]], list[float]]:
+    """Return the ROC curve, and the threshold at each of its points; both empty if it is undefined.
+
+    Returns:
+        Up to about 200 points `[false positive rate, true positive rate]` from (0, 0) to (1, 1), and as many thresholds:
+        scores of at least that much count as positive.
+    """
     order = np.argsort(-scored.prediction, kind="stable")
     score = scored.prediction[order]
     positive = np.cumsum(scored.weight[order] * scored.label[order])
     negative = np.cumsum(scored.weight[order] * (1 - scored.label[order]))
     if positive[-1] <= 0 or negative[-1] <= 0:
-        return []
+        return [], []
     ends = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
     wanted = np.linspace(0, 1, ROC_POINTS)
     found = np.searchsorted(negative[ends] / negative[-1] + positive[ends] / positive[-1], 2 * wanted)
     ends = ends[np.unique(np.minimum(found, len(ends) - 1))]
     points = np.stack([negative[ends] / negative[-1], positive[ends] / positive[-1]], axis=1)
-    return [[0.0, 0.0], *(points.tolist() if points[-1].min() >= 1 else [*points.tolist(), [1.0, 1.0]])]
+    if points[-1].min() < 1:
+        points, ends = np.append(points, [[1.0, 1.0]], axis=0), np.append(ends, len(score) - 1)
+    # nothing reaches a threshold above every score
+    return [[0.0, 0.0], *points.tolist()], [float(np.nextafter(score[0], np.inf)), *score[ends].astype(float).tolist()]
 
 
 def _binary_confusion(scored: Scored) -> dict[str, Any]:

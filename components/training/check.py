@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components import catalog
 from components.errors import ComponentError, Problem
+from components.features import ModelInput
+from components.model.build import build_model
 from components.model.config import ModelConfig
 from components.model.custom import check_source, load_builder
 from components.training.config import TrainingConfig
 from components.training.objective import monitored_names
 from components.training.optimizer import check_optimizer
+from components.transform.config import GUESSED_SIZE
 
 
-def check_before_run(config: Mapping[str, Any], base_dir: str | None = None) -> list[Problem]:
+MISTAKES = (NameError, AttributeError, ImportError, TypeError, NotImplementedError)
+"""Errors of a builder that no other data would cure; what else it raises may come from sizes that were guessed."""
+
+
+def check_before_run(
+    config: Mapping[str, Any], base_dir: str | None = None, inputs: Sequence[ModelInput] = ()
+) -> list[Problem]:
     """Return what would stop the Trainer after minutes of other work.
 
-    It makes the optimizer and runs the user's module, but builds no model: its inputs are known only after the
-    transform.
+    It makes the optimizer, runs the user's module, and builds the user's model once from inputs of about the right kind.
 
     Args:
         config: the Trainer node's config.
         base_dir: folder of the spec, for imports of the user's module.
+        inputs: what the model will about receive; without them no model is built.
     """
     training = TrainingConfig.model_validate(config["training"])
     problems = check_optimizer(training.optimizer)
@@ -33,10 +42,11 @@ def check_before_run(config: Mapping[str, Any], base_dir: str | None = None) -> 
         remedy = f"Did you mean {guess!r}?" if guess else "Watch val_loss."
         where = "training.early_stopping.monitor"
         problems.append(Problem(where, repr(watched), f"one of {', '.join(known)}", remedy))
-    return [*problems, *_check_custom(ModelConfig.model_validate(config["model"]), config, base_dir)]
+    return [*problems, *_check_custom(config, base_dir, inputs)]
 
 
-def _check_custom(model: ModelConfig, config: Mapping[str, Any], base_dir: str | None) -> list[Problem]:
+def _check_custom(config: Mapping[str, Any], base_dir: str | None, inputs: Sequence[ModelInput]) -> list[Problem]:
+    model = ModelConfig.model_validate(config["model"])
     custom = model.custom
     if custom is None:
         return []
@@ -47,6 +57,17 @@ def _check_custom(model: ModelConfig, config: Mapping[str, Any], base_dir: str |
     try:
         load_builder(source, custom.builder, custom.module, base_dir)
     except ComponentError as error:
-        where = error.spec_path or "model.module"
-        return [Problem(where, error.message, "a module that can be imported", error.remedy, custom.module)]
+        return [_problem(error, "a module that can be imported", custom.module)]
+    if inputs:
+        classes = {"regression": 1, "binary_classification": 2}.get(config["task"], GUESSED_SIZE)
+        try:
+            build_model(model, inputs, config["task"], classes, module_source=source, base_dir=base_dir)
+        except ComponentError as error:
+            # without a cause, it is the kind or the shape of what the builder returned
+            if error.__cause__ is None or isinstance(error.__cause__, MISTAKES):
+                return [_problem(error, "a builder that makes a Keras model", custom.module)]
     return []
+
+
+def _problem(error: ComponentError, expected: str, file: str) -> Problem:
+    return Problem(error.spec_path or "model.module", error.message, expected, error.remedy, file)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, ConfigDict, RootModel, SerializeAsAny
 
 from components import catalog
-from components.features import LABEL, WEIGHT, FeatureKind
+from components.features import LABEL, WEIGHT, FeatureKind, ModelInput
 from components.transform.step import Kind, TransformStep
 
 STEPS = "components.transform.steps"
@@ -89,6 +89,29 @@ class TransformConfig(RootModel[dict[str, Chain]]):
             if name in features or (chain and chain[0].source_columns()):
                 found.extend(_problems_of(name, chain, features))
         return found
+
+    def expected_inputs(self, features: Mapping[str, FeatureKind]) -> list[ModelInput]:
+        """Return what a model will about receive, as far as it is known before the data are seen.
+
+        Sizes that only the data tell are guessed: a few ids, vectors a few numbers wide.
+
+        Args:
+            features: what the raw features mean; the chains have no problems.
+        """
+        return [_expected(name, chain, features) for name, chain in self.root.items()]
+
+
+GUESSED_SIZE = 8
+
+
+def _expected(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> ModelInput:
+    is_source = bool(chain) and bool(chain[0].source_columns())
+    kind = chain[0].gives("text") if is_source else KINDS[FeatureKind(features[name])]
+    for step in chain[int(is_source) :]:
+        kind = step.gives(kind)
+    if kind == "ids":
+        return ModelInput(name, "int64", 1, GUESSED_SIZE)
+    return ModelInput(name, "float32", GUESSED_SIZE if kind == "vector" else 1)
 
 
 def _problems_of(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> Iterator[ChainProblem]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from components.features import FeatureKind, ModelInput
 from components.training.check import check_before_run
 from components.training.config import TrainingConfig
+from components.transform.config import TransformConfig
 
 BUILD = "def build(inputs, task, num_classes):\n    raise RuntimeError('is not called')\n"
 
@@ -53,7 +55,7 @@ def test_what_keras_would_refuse_later_is_refused_now(training: dict[str, Any], 
     assert message in str(problem)
 
 
-def test_a_users_module_is_run_but_its_builder_is_not_called(tmp_path: Path):
+def test_a_users_module_is_run_before_the_run(tmp_path: Path):
     model = {"module": "mine.py", "builder": "build", "parameters": {}}
     assert check_before_run(config(model=model, source=BUILD), str(tmp_path)) == []
     (problem,) = check_before_run(config(model=model, source="import keras\nkeras.layers.Danse\n" + BUILD))
@@ -61,6 +63,54 @@ def test_a_users_module_is_run_but_its_builder_is_not_called(tmp_path: Path):
     assert "mine.py:2: AttributeError" in str(problem)
     (problem,) = check_before_run(config(model=model, source=BUILD.replace("build", "bild")))
     assert problem.where == "model.builder"
+
+
+INPUTS = [ModelInput("fare", "float32"), ModelInput("company", "int64", 1, 8)]
+HEAD = "import keras\n\n\ndef build(inputs, task, num_classes):\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("    return keras.layers.Dense(units)(inputs)\n", "mine.py:5: NameError: name 'units'"),
+        ("    return keras.layers.Danse(1)\n", "mine.py:5: AttributeError"),
+        ("    return [each.size for each in inputs]\n", "mine.py:5: AttributeError"),
+        ("    return keras.layers.Dense(1)\n", "not a keras.Model"),
+        ("    import tensorflow_decision_trees\n", "mine.py:5: ModuleNotFoundError"),
+        (
+            "    given = {e.name: keras.Input((e.width,), name=e.name, dtype=e.dtype) for e in inputs}\n"
+            "    return keras.Model(given, keras.layers.Dense(3)(given['fare']))\n",
+            "returns [batch, 3]; [batch, 1] was expected",
+        ),
+    ],
+)
+def test_a_mistake_in_a_builder_is_found_before_the_run(body: str, message: str):
+    model = {"module": "mine.py", "builder": "build", "parameters": {}}
+    (problem,) = check_before_run(config(model=model, source=HEAD + body), None, INPUTS)
+    assert message in str(problem)
+
+
+def test_what_may_come_from_guessed_sizes_does_not_stop_a_run():
+    model = {"module": "mine.py", "builder": "build", "parameters": {}}
+    body = "    if inputs[1].cardinality < 50:\n        raise ValueError('too few companies')\n"
+    assert check_before_run(config(model=model, source=HEAD + body), None, INPUTS) == []
+
+
+def test_the_inputs_that_are_expected_are_those_that_transform_makes():
+    chains = {
+        "fare": ["z_score"],
+        "company": [{"vocabulary": 100}],
+        "kind": ["one_hot"],
+        "both": [{"cross": ["kind", "company"]}, {"hash": 1000}],
+    }
+    kinds = {"fare": FeatureKind.NUMERIC, "company": FeatureKind.CATEGORICAL, "kind": FeatureKind.CATEGORICAL}
+    found = TransformConfig.model_validate(chains).expected_inputs(kinds)
+    assert [(each.name, each.dtype, each.is_ids) for each in found] == [
+        ("fare", "float32", False),
+        ("company", "int64", True),
+        ("kind", "float32", False),
+        ("both", "int64", True),
+    ]
 
 
 def test_a_name_that_is_no_function_is_found_when_the_module_has_run():

@@ -1,0 +1,34 @@
+"""The exit handler: tell others how the run ended, whatever happened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipelines.ir.executor_input import StepCall
+from pipelines.notify import NotifyConfig, message, send
+from pipelines.state import read_json
+
+
+def run(call: StepCall) -> None:
+    """Send what the report step wrote; when it did not come to that, what KFP says of the run."""
+    config, parameters = call.config(), call.parameters
+    record = read_json(Path(parameters["root"]) / "runs" / parameters["run_id"] / "run.json")
+    if record is None:
+        record = _unfinished(config["pipeline"], parameters)
+    send(NotifyConfig.model_validate(config["notify"]), message(record))
+
+
+def _unfinished(pipeline: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    status = parameters.get("status") or {}
+    status = json.loads(status) if isinstance(status, str) else status
+    error = (status.get("error") or {}).get("message") or f"KFP says {status.get('state', 'nothing')}"
+    return {
+        "run_id": parameters["run_id"],
+        "pipeline": pipeline,
+        "status": "failed",
+        "verdict": None,
+        "pushed": None,
+        "failure": {"component": None, "message": error},
+    }

@@ -1,0 +1,41 @@
+"""The first step: look at the raw data and at what is served, and say both in a few strings.
+
+KFP's cache knows the parameters of a task, not the content of the files it reads. Everything behind this step is fed
+with the fingerprint it returns, so that the same data are not read twice and changed data always are.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from components.data import preflight, source
+from components.errors import SpecError
+from components.registry import Registry
+from pipelines.ir.executor_input import StepCall
+from pipelines.spec import PipelineSpec
+
+
+def run(call: StepCall) -> None:
+    """Check the data as a run does before its first component, and return what identifies them.
+
+    Raises:
+        SpecError: with every problem of the data.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    spec = PipelineSpec.model_validate(call.config())
+    data_path = source.resolve(call.parameters["data_path"], Path.cwd())
+    found = preflight.check(
+        spec.data, data_path, spec.cleaning, spec.transform.chains, spec.evaluation.all_slices, spec.task
+    )
+    if found.problems:
+        raise SpecError(found.problems)
+    files = source.with_digests(source.list_files(data_path, spec.data.format))
+    baseline = Registry(Path(call.parameters["root"]) / "registry").latest_blessed()
+    call.returned.update(
+        data_path=data_path,
+        fingerprint=source.fingerprint(files),
+        span=call.parameters.get("span", ""),
+        baseline_version=str(baseline.version) if baseline else "",
+        started=started,
+    )

@@ -1,0 +1,306 @@
+"""The tasks of a compiled pipeline: the nodes of the DAG, and what a cluster needs around them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pipelines.build import pipeline_nodes
+from pipelines.node import Node, Output
+from pipelines.spec import LoadedSpec, PipelineSpec
+
+RUN_ID = "{{$.pipeline_job_uuid}}"
+"""What KFP replaces with the id of the run; in the inputs of a task it ends its caching, so few tasks have it."""
+
+SYSTEM_TYPES = {"Examples": "system.Dataset", "Model": "system.Model"}
+"""TFX artifact type to the type that KFP's UI knows; all others are `system.Artifact`."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that is known when the pipeline is compiled."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class FromPipeline:
+    """A parameter of the run."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class FromTask:
+    """An output of another task."""
+
+    task: str
+    key: str
+
+
+Source = Constant | FromPipeline | FromTask
+
+
+@dataclass(frozen=True)
+class Task:
+    """One container of the compiled pipeline.
+
+    Args:
+        name: in the compiled pipeline, `example-gen`; Argo allows letters, digits and dashes only.
+        node: what runs in it: a component of the DAG, or `Resolve`, `Report`, `Notify`.
+        arguments: what its command line says beside the node.
+        parameters: name to where the value comes from; all strings but those named in `INTEGERS`.
+        artifacts: name to the output that feeds it.
+        outputs: artifact name to KFP's type.
+        output_parameters: names of the strings it returns.
+        after: tasks that must have ended before.
+        only_if: the output parameter that must be "true", or the task is skipped.
+        cached: False when it must run every time.
+        final_status: name of the group whose end it is told of, good or bad; makes it an exit handler.
+    """
+
+    name: str
+    node: str
+    arguments: tuple[str, ...] = ()
+    parameters: Mapping[str, Source] = field(default_factory=dict)
+    artifacts: Mapping[str, FromTask] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    output_parameters: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    only_if: FromTask | None = None
+    cached: bool = True
+    final_status: str | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks that run together or not at all: KFP's condition, or the scope of an exit handler.
+
+    Args:
+        name: of the group.
+        tasks: what is in it.
+        only_if: the output parameter that must be "true".
+    """
+
+    name: str
+    tasks: tuple[Task | Group, ...]
+    only_if: FromTask | None = None
+
+
+INTEGERS = frozenset({"epochs"})
+"""Parameters that are whole numbers."""
+
+EXTRA_OUTPUTS: dict[str, dict[str, str]] = {
+    "StatisticsGen": {"statistics_report": "system.HTML"},
+    "Evaluator": {
+        "metrics": "system.Metrics",
+        "roc": "system.ClassificationMetrics",
+        "verdict": "system.Markdown",
+    },
+}
+"""Artifacts that KFP's UI draws, beside the node's own outputs."""
+
+
+def task_name(node: str) -> str:
+    """Return the task of a node.
+
+    Example:
+        >>> task_name("ExampleGen"), task_name("LatestBlessed")
+        ('example-gen', 'latest-blessed')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", node).lower()
+
+
+def run_parameters(loaded: LoadedSpec, data_path: str, root: str) -> dict[str, Any]:
+    """Return the parameters of a run with their defaults.
+
+    Args:
+        loaded: the spec.
+        data_path: where the raw data are, as a step sees them.
+        root: the pipeline's folder, as a step sees it.
+    """
+    return {
+        "data_path": data_path,
+        "epochs": loaded.spec.training.epochs,
+        "override_gate": "",
+        "root": root,
+        "span": "",
+    }
+
+
+def pipeline_tasks(loaded: LoadedSpec) -> tuple[Task | Group, ...]:
+    """Return the tasks of a pipeline, in an order in which they can run."""
+    nodes = pipeline_nodes(loaded)
+    types = {Output(node.name, key): kind for node in nodes for key, kind in node.outputs.items()}
+    tasks = [_resolve(loaded), *(_node_task(node, types, loaded.spec) for node in nodes)]
+    pushed = replace(_report(loaded, nodes, "report"), after=("pusher",))
+    blocked = replace(_report(loaded, nodes, "report-blocked"), only_if=FromTask("evaluator", "blocked"))
+    members = _behind_decision([*tasks, pushed, blocked], loaded, nodes)
+    if loaded.spec.notify is None:
+        return members
+    scope = Group("pipeline", members)
+    return (scope, _notify(loaded.spec, scope.name))
+
+
+def flat(members: Iterable[Task | Group]) -> list[Task]:
+    """Return the tasks of all groups, in order."""
+    found: list[Task] = []
+    for member in members:
+        found += flat(member.tasks) if isinstance(member, Group) else [member]
+    return found
+
+
+def _resolve(loaded: LoadedSpec) -> Task:
+    """Looks at the data and at what is served now, so that everything behind it can be cached by what it says."""
+    return Task(
+        "resolve",
+        "Resolve",
+        parameters={
+            "config": _json(loaded.spec.model_dump(mode="json")),
+            "data_path": FromPipeline("data_path"),
+            "root": FromPipeline("root"),
+            "span": FromPipeline("span"),
+        },
+        output_parameters=("data_path", "fingerprint", "span", "baseline_version", "started"),
+        cached=False,
+    )
+
+
+def _node_task(node: Node, types: Mapping[Output, str], spec: PipelineSpec) -> Task:
+    kinds = {name: types[source] for name, source in node.inputs.items()}
+    parameters: dict[str, Source] = {"config": _json(node.config), "runtime": _json(_runtime(node, spec))}
+    if node.reads == "data":
+        for key in ("data_path", "fingerprint", "span"):
+            parameters[key] = FromTask("resolve", key)
+    if node.reads == "baseline":
+        parameters["baseline_version"] = FromTask("resolve", "baseline_version")
+    for key in _FROM_PIPELINE.get(node.name, ()):
+        parameters[key] = Constant(RUN_ID) if key == "run_id" else FromPipeline(key)
+    outputs = {key: SYSTEM_TYPES.get(kind, "system.Artifact") for key, kind in node.outputs.items()}
+    task = Task(
+        task_name(node.name),
+        node.name,
+        arguments=("--section", node.section, "--input-types", json.dumps(kinds, sort_keys=True)),
+        parameters=parameters,
+        artifacts={name: FromTask(task_name(source.node), source.key) for name, source in node.inputs.items()},
+        outputs={**outputs, **EXTRA_OUTPUTS.get(node.name, {})},
+        output_parameters=_OUTPUT_PARAMETERS.get(node.name, ()),
+        after=tuple(task_name(name) for name in node.after),
+    )
+    if node.name == "Pusher":
+        # it publishes, so it must never be thought to have done so already
+        return replace(task, only_if=FromTask("evaluator", "push"), cached=False)
+    return replace(task, cached=node.cached)
+
+
+_FROM_PIPELINE = {
+    "LatestBlessed": ("root",),
+    "Decider": ("root", "run_id"),
+    "Trainer": ("epochs", "root"),
+    "Evaluator": ("override_gate",),
+    "Pusher": ("override_gate", "root", "run_id"),
+}
+_OUTPUT_PARAMETERS = {"Evaluator": ("push", "blocked"), "Decider": ("go", "skipped")}
+
+
+def _runtime(node: Node, spec: PipelineSpec) -> dict[str, Any]:
+    """Return what the component is told about where it runs, as far as the compiler knows it."""
+    runtime: dict[str, Any] = {"engine": spec.engine.model_dump(mode="json")}
+    if node.name == "Trainer":
+        runtime["launcher"] = "kubernetes"
+    return runtime
+
+
+def _report(loaded: LoadedSpec, nodes: tuple[Node, ...], name: str) -> Task:
+    """Write the run's record and page.
+
+    There is one such task for every way in which a run can end well: in Argo nothing runs behind a task that was
+    skipped, and an exit handler is given no artifacts.
+    """
+    spec = {
+        "spec": loaded.spec.model_dump(mode="json"),
+        "spec_file": loaded.path.name,
+        "spec_text": loaded.path.read_text(encoding="utf-8"),
+        "overrides": loaded.overrides,
+        "nodes": [[node.name, node.section, list(node.outputs)] for node in nodes],
+    }
+    known = ("data_path", "fingerprint", "span", "started")
+    return Task(
+        name,
+        "Report",
+        parameters={
+            "config": _json(spec),
+            **{key: FromTask("resolve", key) for key in known},
+            "root": FromPipeline("root"),
+            "run_id": Constant(RUN_ID),
+        },
+        artifacts={
+            report_input(node.name, key): FromTask(task_name(node.name), key)
+            for node in nodes
+            for key in REPORTED.get(node.name, ())
+        },
+        outputs={"page": "system.HTML"},
+        cached=False,
+    )
+
+
+REPORTED = {
+    "ExampleGen": ("examples",),
+    "Cleaner": ("examples",),
+    "StatisticsGen": ("statistics",),
+    "SchemaGen": ("schema",),
+    "LatestBlessed": ("model",),
+    "ExampleValidator": ("anomalies",),
+    "Decider": ("decision",),
+    "Transform": ("transform_graph",),
+    "Trainer": ("model", "model_run"),
+    "Evaluator": ("evaluation",),
+}
+"""The artifacts that the report is made of."""
+
+
+def report_input(node: str, key: str) -> str:
+    """Return the name under which the report gets an output.
+
+    Example:
+        >>> report_input("ExampleGen", "examples")
+        'example_gen__examples'
+    """
+    return f"{task_name(node).replace('-', '_')}__{key}"
+
+
+def _notify(spec: PipelineSpec, scope: str) -> Task:
+    assert spec.notify is not None  # noqa: S101 - for the type checker; the caller looked
+    return Task(
+        "notify",
+        "Notify",
+        parameters={
+            "config": _json({"notify": spec.notify.model_dump(mode="json"), "pipeline": spec.name}),
+            "root": FromPipeline("root"),
+            "run_id": Constant(RUN_ID),
+        },
+        cached=False,
+        final_status=scope,
+    )
+
+
+def _behind_decision(tasks: list[Task], loaded: LoadedSpec, nodes: tuple[Node, ...]) -> tuple[Task | Group, ...]:
+    """Put what depends on the decision to train into a group that runs only when it is yes."""
+    names = [task.name for task in tasks]
+    if "decider" not in names:
+        return tuple(tasks)
+    cut = names.index("decider") + 1
+    decided = {task.node for task in tasks[:cut]}
+    skipped = _report(loaded, tuple(node for node in nodes if node.name in decided), "report-skipped")
+    return (
+        *tasks[:cut],
+        replace(skipped, only_if=FromTask("decider", "skipped")),
+        Group("training", tuple(tasks[cut:]), only_if=FromTask("decider", "go")),
+    )
+
+
+def _json(value: Any) -> Constant:
+    return Constant(json.dumps(value, sort_keys=True, ensure_ascii=False))
