@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from components.data.source import spans_of
 from pipelines.plan import run_facts
 from pipelines.runners.runner import Job, NodeResult
 from pipelines.spec import LoadedSpec
@@ -86,7 +87,12 @@ class RunRecorder:
             "status": "running",
             "started": self.started.isoformat(timespec="seconds"),
             "versions": facts["versions"],
-            "data": {"path": job.runtime["data_path"], "files": facts["files"]},
+            "data": {
+                "path": job.runtime["data_path"],
+                "files": facts["files"],
+                "fingerprint": job.plan.fingerprint,
+                "spans": spans_of(job.plan.files),
+            },
             "baseline": asdict(job.plan.baseline) if job.plan.baseline else None,
             "verdict": None,
             "pushed": None,

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from components.data.source import spans_of
 from components.errors import Problem
 from pipelines.plan import Plan
 from pipelines.run_record import RunResult
@@ -137,7 +138,7 @@ def print_plan(console: Console, pipeline: str, plan: Plan, rows: int | None) ->
     size = sum(file.bytes for file in plan.files)
     count = f"{rows:,} rows, " if rows is not None else ""
     files = f"{len(plan.files)} file" + ("s" if len(plan.files) != 1 else "")
-    console.print(f"[bold]{escape(pipeline)}[/] · {count}{size / 1e6:,.1f} MB in {files}")
+    console.print(f"[bold]{escape(pipeline)}[/] · {count}{size / 1e6:,.1f} MB in {files}{_spans(plan)}")
     table = Table.grid(padding=(0, 2))
     for step in plan.steps:
         mark, style = MARKS[{"run": "running", "cached": "cached", "skip": "skipped"}[step.action]]
@@ -147,6 +148,16 @@ def print_plan(console: Console, pipeline: str, plan: Plan, rows: int | None) ->
     console.print(table)
     baseline = f"version {plan.baseline.version}" if plan.baseline else "none yet"
     console.print(f"  baseline: {baseline}", style="dim")
+
+
+def _spans(plan: Plan) -> str:
+    spans = spans_of(plan.files)
+    if not spans:
+        return ""
+    version = f" (version {spans[-1]['version']})" if spans[-1]["version"] is not None else ""
+    if len(spans) == 1:
+        return f" · span {spans[0]['span']}{version}"
+    return f" · {len(spans)} spans, {spans[0]['span']} to {spans[-1]['span']}{version}"
 
 
 def print_problems(console: Console, problems: tuple[Problem, ...]) -> None:

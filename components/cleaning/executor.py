@@ -27,7 +27,7 @@ from components.engine.config import EngineConfig
 from components.engine.examples import decode_examples, read_records, split_directory
 from components.errors import ComponentError
 
-COPIED_PROPERTIES = ("payload_format", "file_format", "fingerprint")
+COPIED_PROPERTIES = ("payload_format", "file_format", "fingerprint", "input_fingerprint")
 
 
 class Executor(BeamExecutor):

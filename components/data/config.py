@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from components.config import Section
+from components.data import spans
 from components.expression import Expression
 from components.features import FeatureKind
 
@@ -81,12 +83,34 @@ class QuarantineLimit(Section):
     max_fraction: float = Field(default=0.01, ge=0, le=1)
 
 
+class WindowConfig(Section):
+    """How many spans a run reads, where `data.path` stands for spans.
+
+    In YAML a number (`window: 30`, `window: 30 spans`) or both keys.
+
+    Args:
+        spans: the newest one and those before it, at most this many.
+        gaps: `error` refuses a window in which a span is missing; `skip` reads those that are there.
+    """
+
+    spans: int = Field(default=1, ge=1, le=100_000)
+    gaps: Literal["error", "skip"] = "error"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, written: Any) -> Any:
+        if isinstance(written, str) and written.split()[1:] in (["spans"], ["span"]):
+            written = written.split()[0]
+        return {"spans": written} if isinstance(written, str | int) else written
+
+
 class IngestConfig(Section):
     """The part of the section that the component ExampleGen depends on.
 
     Args:
         format, split, on_bad_row, quarantine: as in `DataConfig`.
         numeric: the columns that must hold numbers or nothing.
+        window: as in `DataConfig`.
     """
 
     format: Literal["auto", "csv", "parquet", "tfrecord"] = "auto"
@@ -94,6 +118,11 @@ class IngestConfig(Section):
     on_bad_row: Literal["error", "quarantine"] = "error"
     quarantine: QuarantineLimit = QuarantineLimit()
     numeric: tuple[str, ...] = ()
+    window: WindowConfig = WindowConfig()
+
+    def selection(self, span: int | None) -> spans.Selection:
+        """Return which spans are read, counted back from `span`, or from the newest one."""
+        return spans.Selection(span, self.window.spans, self.window.gaps)
 
 
 class DataConfig(Section):
@@ -102,6 +131,10 @@ class DataConfig(Section):
     Args:
         path: a file, a glob or a directory (CSV, Parquet or TFRecord of tf.Examples), also `s3://…` and `gs://…`;
             `package:NAME/FILE` is a file inside an installed Python package. Relative paths start at the spec's folder.
+            `{SPAN}`, `{VERSION}`, or `{YYYY}`, `{MM}` and `{DD}` in it stand for spans, as in TFX: portions that arrive
+            one after another, of each its newest version.
+        span: the newest span to read, by number or, where the path has a date, also by date; None takes the newest.
+        window: how many spans up to that one.
         format: `auto` goes by the ending: .csv, .parquet, .tfrecord, .gz behind any of them.
         split: how rows are divided.
         label: what to predict.
@@ -119,6 +152,8 @@ class DataConfig(Section):
     """
 
     path: str = Field(min_length=1)
+    span: int | date | None = Field(default=None, union_mode="left_to_right")
+    window: WindowConfig = WindowConfig()
     format: Literal["auto", "csv", "parquet", "tfrecord"] = "auto"
     split: SplitConfig = SplitConfig()
     label: LabelConfig
@@ -130,6 +165,26 @@ class DataConfig(Section):
     skew: float | None = Field(default=None, gt=0, le=1)
     on_bad_row: Literal["error", "quarantine"] = "error"
     quarantine: QuarantineLimit = QuarantineLimit()
+
+    @field_validator("path")
+    @classmethod
+    def _placeholders_are_known(cls, path: str) -> str:
+        spans.check_pattern(path)
+        return path
+
+    @model_validator(mode="after")
+    def _spans_need_a_placeholder(self) -> DataConfig:
+        if not spans.has_placeholder(self.path) and (self.span is not None or self.window != WindowConfig()):
+            raise ValueError("span and window need a path with {SPAN}, or with {YYYY}, {MM} and {DD}, in it")
+        if isinstance(self.span, date) and "{YYYY" not in self.path:
+            raise ValueError("a span is given by date only where the path has {YYYY}, {MM} and {DD} in it")
+        return self
+
+    @property
+    def selection(self) -> spans.Selection:
+        """Which spans a run reads."""
+        chosen = spans.number_of(self.span) if isinstance(self.span, date) else self.span
+        return self.ingest.selection(chosen)
 
     @property
     def used_columns(self) -> tuple[str, ...]:
@@ -160,4 +215,5 @@ class DataConfig(Section):
             on_bad_row=self.on_bad_row,
             quarantine=self.quarantine,
             numeric=self.numeric_columns,
+            window=self.window,
         )

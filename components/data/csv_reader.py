@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from components.data import bad_rows
-from components.data.source import SourceFile, file_system, is_remote
+from components.data.remote import file_system
+from components.data.source import SourceFile, is_remote
 from components.data.types import Kind, convert, kind_of
 from components.engine.encoder import encode_examples
 from components.errors import ComponentError, Problem, SpecError

@@ -28,11 +28,18 @@ class Executor(base_executor.BaseExecutor):
         runtime = json.loads(exec_properties["runtime"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         target = Path(examples.uri)
-        write_summary(ingest(config, runtime["data_path"], target, runtime), target)
+        summary = ingest(config, runtime["data_path"], target, runtime)
+        write_summary(summary, target)
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         # As TFX's own ExampleGens say it, for components that are not Sluice's.
         examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
         examples.set_string_custom_property("file_format", "tfrecords_gzip")
+        if runtime.get("fingerprint"):
+            examples.set_string_custom_property("input_fingerprint", runtime["fingerprint"])
+        if summary["spans"]:
+            newest = summary["spans"][-1]
+            examples.span = newest["span"]
+            examples.version = newest["version"] or 0
 
 
 class ExampleGenSpec(component_spec.ComponentSpec):
@@ -58,7 +65,8 @@ def ExampleGen(config: dict[str, Any], runtime: dict[str, Any]) -> ExampleGenCom
 
     Args:
         config: dump of `IngestConfig`.
-        runtime: where and how it runs; `data_path` is the resolved path of the raw data.
+        runtime: where and how it runs; `data_path` is the resolved path of the raw data, `span` the newest span to
+            read, `fingerprint` that of the files.
     """
     spec = ExampleGenSpec(
         config=json.dumps(config),

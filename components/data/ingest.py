@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from components.data import bad_rows
 from components.data.config import IngestConfig
-from components.data.source import data_format, list_files
+from components.data.source import data_format, list_files, spans_of
 from components.data.split import Splitter, oldest
 from components.engine import progress
 from components.engine.examples import ExampleWriter, split_directory
@@ -64,13 +64,13 @@ def ingest(config: IngestConfig, data_path: str, target: Path, runtime: Mapping[
         config: what the result depends on.
         data_path: resolved `data.path`.
         target: folder of the Examples artifact.
-        runtime: of the component; progress goes there.
+        runtime: of the component; progress goes there, and `span` names the newest span to read.
 
     Raises:
         ComponentError: a row is bad, too many are, a split gets no rows, or a column of the split is not there.
         SpecError: the files are missing, empty or differ.
     """
-    files = list_files(data_path, config.format)
+    files = list_files(data_path, config.format, config.selection(_span(runtime)))
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".work", dir=target) as work:
         table, bad = _table(config, files, Path(work))
@@ -89,10 +89,16 @@ def ingest(config: IngestConfig, data_path: str, target: Path, runtime: Mapping[
         "splits": dict(zip(SPLITS, counts, strict=True)),
         "bytes": sum(file.bytes for file in files),
         "files": [file.path for file in files],
+        "spans": spans_of(files),
         "quarantined": len(bad),
         "quarantine_file": quarantine,
         "columns": dict(table.columns),
     }
+
+
+def _span(runtime: Mapping[str, Any]) -> int | None:
+    # a parameter of a Kubeflow run is text, and empty when it is not given
+    return int(runtime["span"]) if runtime.get("span") not in (None, "") else None
 
 
 def _table(config: IngestConfig, files: list[Any], work: Path) -> tuple[Table, list[bad_rows.BadRow]]:

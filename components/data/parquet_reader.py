@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.data.source import SourceFile, file_system, is_remote
+from components.data.remote import file_system
+from components.data.source import SourceFile, is_remote
 from components.engine.encoder import encode_examples
 from components.errors import Problem, SpecError
 

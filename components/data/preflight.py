@@ -57,7 +57,7 @@ def check(
 
     files: list[SourceFile] = []
     try:
-        files = list_files(data_path, data.format)
+        files = list_files(data_path, data.format, data.selection)
         raw = RawCheck(data, cleaning, files, task)
         problems = [*missing_columns(data, cleaning, chains, slices, raw.names), *raw.run()]
     except SpecError as error:

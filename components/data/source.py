@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import fnmatch
+import contextlib
 import glob
 import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from components.data import remote, spans
+from components.data.remote import WILDCARDS, visible
 from components.errors import Problem, SpecError
 
 FORMATS = ("csv", "parquet", "tfrecord")
-_WILDCARDS = "*?["
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ class SourceFile:
         bytes: its size.
         stamp: changes when a remote file does; empty for local ones, whose content is read.
         sha256: digest of the content, once `with_digests` has read it.
+        span, version: which portion of the data it belongs to, when `data.path` names portions.
     """
 
     path: str
     bytes: int
     stamp: str = ""
     sha256: str = ""
+    span: int | None = None
+    version: int | None = None
 
 
 def is_remote(path: str) -> bool:
@@ -88,17 +92,20 @@ def format_of(path: str) -> str | None:
     return endings.get(ending) or ("tfrecord" if "tfrecord" in name else None)
 
 
-def list_files(data_path: str, format: str = "auto") -> list[SourceFile]:
-    """Return the raw files of a resolved path, sorted by name.
+def list_files(
+    data_path: str, format: str = "auto", selection: spans.Selection = spans.Selection()
+) -> list[SourceFile]:
+    """Return the raw files of a resolved path, sorted by name; those of spans by span first.
 
     Args:
-        data_path: a file, a glob, a directory or a URL of one of these.
+        data_path: a file, a glob, a directory or a URL of one of these; with `{SPAN}` and the like it stands for spans.
         format: `auto` goes by the endings, and skips files of a directory that are no data.
+        selection: which spans, where the path stands for them.
 
     Raises:
-        SpecError: nothing is there, or several formats are.
+        SpecError: nothing is there, a span is missing, or several formats are there.
     """
-    found = _list_remote(data_path) if is_remote(data_path) else _list_local(data_path)
+    found = _list_spans(data_path, selection) if spans.has_placeholder(data_path) else _list(data_path)
     if not found:
         raise _nothing(data_path)
     if format != "auto":
@@ -122,14 +129,41 @@ def list_files(data_path: str, format: str = "auto") -> list[SourceFile]:
     return known
 
 
+def spans_of(files: Sequence[SourceFile]) -> list[dict[str, int | None]]:
+    """Return span, version and number of files of each span, oldest first; empty when the data have no spans."""
+    counted: dict[tuple[int, int | None], int] = {}
+    for file in files:
+        if file.span is not None:
+            counted[file.span, file.version] = counted.get((file.span, file.version), 0) + 1
+    return [{"span": span, "version": version, "files": count} for (span, version), count in counted.items()]
+
+
 def data_format(files: Sequence[SourceFile], format: str) -> str:
     """Return `csv`, `parquet` or `tfrecord`: the declared format, or what the names of the files tell."""
     return format if format != "auto" else str(format_of(files[0].path))
 
 
+def _list_spans(data_path: str, selection: spans.Selection) -> list[SourceFile]:
+    found = []
+    for span in spans.choose(data_path, selection, _expand_remote if is_remote(data_path) else _expand_local):
+        files = [file for path in span.paths for file in _list(path)]
+        if not files:
+            raise spans.no_files(span)
+        found += [replace(file, span=span.number, version=span.version) for file in files]
+    return found
+
+
+def _list(data_path: str) -> list[SourceFile]:
+    return _list_remote(data_path) if is_remote(data_path) else _list_local(data_path)
+
+
+def _expand_local(pattern: str) -> list[str]:
+    return glob.glob(pattern, recursive=True)
+
+
 def _list_local(data_path: str) -> list[SourceFile]:
     if os.path.isdir(data_path):
-        paths = [entry.path for entry in os.scandir(data_path) if entry.is_file() and _visible(entry.name)]
+        paths = [entry.path for entry in os.scandir(data_path) if entry.is_file() and visible(entry.name)]
     elif os.path.isfile(data_path):
         paths = [data_path]
     else:
@@ -137,44 +171,22 @@ def _list_local(data_path: str) -> list[SourceFile]:
     return [SourceFile(path, os.path.getsize(path)) for path in sorted(paths)]
 
 
-def _visible(name: str) -> bool:
-    return not name.startswith((".", "_"))
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """Return Arrow's file system for a URL, and the path in it."""
-    from pyarrow import fs
-
-    base, mark, options = url.partition("?") if url.startswith(("s3://", "gs://")) else (url, "", "")
-    scheme, _, path = base.partition("://")
-    # Wildcards are no part of a URL, so the file system is asked for with what stands before them.
-    root = path.split("/", 1)[0]
-    system, _ = fs.FileSystem.from_uri(f"{scheme}://{root or '/'}{mark}{options}")
-    return system, path.rstrip("/")
-
-
 def _list_remote(url: str) -> list[SourceFile]:
-    from pyarrow import fs
+    with _reachable(url):
+        return [SourceFile(*entry) for entry in remote.files(url)]
 
+
+def _expand_remote(url: str) -> list[str]:
+    with _reachable(url):
+        return remote.expand(url)
+
+
+@contextlib.contextmanager
+def _reachable(url: str) -> Iterator[None]:
     try:
-        system, path = file_system(url)
-        if any(mark in path for mark in _WILDCARDS):
-            start = path[: min(path.index(mark) for mark in _WILDCARDS if mark in path)].rpartition("/")[0]
-            infos = system.get_file_info(fs.FileSelector(start, recursive="**" in path))
-            infos = [info for info in infos if fnmatch.fnmatchcase(info.path, path)]
-        else:
-            infos = [system.get_file_info(path)]
-            if infos[0].type == fs.FileType.Directory:
-                infos = [one for one in system.get_file_info(fs.FileSelector(path)) if _visible(one.base_name)]
+        yield
     except (OSError, ValueError) as error:
         raise _problem(f"{url!r}: {error}", "a place that can be reached", "Check the URL and the access.") from error
-    scheme = url.partition("://")[0]
-    query = f"?{url.partition('?')[2]}" if scheme in {"s3", "gs"} and "?" in url else ""
-    files = [info for info in infos if info.type == fs.FileType.File]
-    return [
-        SourceFile(f"{scheme}://{info.path}{query}", info.size, str(info.mtime_ns))
-        for info in sorted(files, key=lambda info: str(info.path))
-    ]
 
 
 def with_digests(files: Sequence[SourceFile], memo: Path | None = None) -> list[SourceFile]:
@@ -231,7 +243,7 @@ def sha256_of(path: str) -> str:
 def _nothing(data_path: str) -> SpecError:
     if os.path.isdir(data_path):
         return _problem(f"{data_path!r}, an empty folder", "a folder with files in it", "Put the raw files there.")
-    if any(mark in data_path for mark in _WILDCARDS):
+    if any(mark in data_path for mark in WILDCARDS):
         return _problem(f"{data_path!r}, which matches no file", "a pattern that matches files", "Check the pattern.")
     folder = os.path.dirname(data_path)
     near = _nearest_file(data_path) if not is_remote(data_path) else None
