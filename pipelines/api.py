@@ -155,7 +155,8 @@ class Pipeline:
         def make(runtime: Mapping[str, Any]) -> Any:
             return build.build_pipeline(nodes, self.spec, runtime)
 
-        return Job(self.spec.name, run_id, run_dir, self.root, plan, self._runtime(plan, run_id, run_dir), make)
+        runtime = self._runtime(plan, run_id, run_dir)
+        return Job(self.spec.name, run_id, run_dir, self.root, plan, runtime, make, self.loaded)
 
     def _runtime(self, plan: Plan, run_id: str, run_dir: Path) -> dict[str, Any]:
         """Return what every component is told about where it runs; nothing here changes a result."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class BeamRunner(Runner):
 
     def run_ir(self, ir: Any, job: Job, watcher: Watcher, results: list[NodeResult]) -> None:
         """Run a compiled pipeline (`pipeline_pb2.Pipeline`); `tfx run create` arrives here too."""
-        launches = _Launches(ir, job)
+        launches = self.launches(ir, job)
         by_name = {result.name: result for result in results}
         launches.bury_the_dead()
         with Monitor(Path(job.runtime["progress"]), watcher) as monitor:
@@ -37,6 +38,8 @@ class BeamRunner(Runner):
                 result = by_name[step.node.name]
                 if step.action == "skip":
                     result.status = "skipped"
+                elif reason := self.skip_because(step, by_name):
+                    result.status, result.why = "skipped", reason
                 elif step.record is not None:
                     launches.publish_cached(step.node.name, step.record)
                     fill_from_record(result, step.record, "cached")
@@ -49,8 +52,17 @@ class BeamRunner(Runner):
                     self._launch(step, launches, monitor, inputs, result)
                 watcher.changed(results)
 
+    def launches(self, ir: Any, job: Job) -> Launches:
+        """Return what launches the components of a compiled pipeline."""
+        return Launches(ir, job)
+
+    def skip_because(self, step: Step, results: Mapping[str, NodeResult]) -> str | None:
+        """Return why a component must not run after what those before it found; None when it may."""
+        del step, results
+        return None
+
     def _launch(
-        self, step: Step, launches: _Launches, monitor: Monitor, inputs: dict[str, str], result: NodeResult
+        self, step: Step, launches: Launches, monitor: Monitor, inputs: dict[str, str], result: NodeResult
     ) -> None:
         monitor.take_peak()
         started = time.perf_counter()
@@ -85,10 +97,16 @@ def fill_from_record(result: NodeResult, record: Record, status: str) -> None:
     result.summary = record.summary
 
 
-class _Launches:
-    """TFX's launcher and ML Metadata for the components of one compiled pipeline."""
+class Launches:
+    """TFX's launcher and ML Metadata for the components of one compiled pipeline.
 
-    def __init__(self, ir: Any, job: Job) -> None:
+    Args:
+        ir: the compiled pipeline (`pipeline_pb2.Pipeline`).
+        job: the run.
+        operators: executor spec type to what runs such executors; in this process when empty.
+    """
+
+    def __init__(self, ir: Any, job: Job, operators: Mapping[type, Any] | None = None) -> None:
         from tfx.orchestration import metadata
         from tfx.orchestration.local import runner_utils
         from tfx.orchestration.portable import runtime_parameter_utils
@@ -96,6 +114,7 @@ class _Launches:
         runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": job.run_id})
         self.ir = ir
         self.job = job
+        self.operators = dict(operators or {})
         self.deployment = runner_utils.extract_local_deployment_config(ir)
         self.connection = metadata.Metadata(
             metadata.sqlite_metadata_connection_config(str(job.root.metadata)),
@@ -115,6 +134,7 @@ class _Launches:
             pipeline_runtime_spec=self.ir.runtime_spec,
             executor_spec=runner_utils.extract_executor_spec(self.deployment, name),
             custom_driver_spec=runner_utils.extract_custom_driver_spec(self.deployment, name),
+            custom_executor_operators=self.operators,
         ).launch()
         if info is None or not info.output_dict:
             raise RuntimeError(f"TFX did not run {name}: its inputs were not found in ML Metadata")

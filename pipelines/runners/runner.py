@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.plan import Plan
+from pipelines.spec import LoadedSpec
 from pipelines.state import PipelineRoot
 
 
@@ -24,6 +25,7 @@ class Job:
         plan: what to do with each component.
         runtime: what every component is told about where it runs.
         build: makes the TFX pipeline from the runtime; TFX is imported in it.
+        loaded: the spec.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Job:
     plan: Plan
     runtime: Mapping[str, Any]
     build: Callable[[Mapping[str, Any]], Any]
+    loaded: LoadedSpec
 
 
 @dataclass
