@@ -22,6 +22,8 @@ from components.serving.config import ServingConfig
 from components.training.config import TrainingConfig
 from components.transform.config import TransformConfig
 from pipelines.notify import NotifyConfig
+from pipelines.resources.checks import resource_problems
+from pipelines.resources.config import ResourcesConfig
 from pipelines.spec_errors import problems_of
 from pipelines.yaml_source import YamlSource, read_yaml
 
@@ -46,6 +48,7 @@ class PipelineSpec(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     serving: ServingConfig = ServingConfig()
     engine: EngineConfig = EngineConfig()
+    resources: ResourcesConfig = ResourcesConfig()
     notify: NotifyConfig | None = None
 
     @model_validator(mode="after")
@@ -221,6 +224,7 @@ def _files_exist(loaded: LoadedSpec) -> Iterator[Problem]:
     named: list[tuple[tuple[str, ...], str | None]] = [
         (("model", "module"), custom.module if custom else None),
         (("data", "schema_file"), loaded.spec.data.schema_file),
+        (("resources", "pools"), loaded.spec.resources.pools),
     ]
     for location, file in named:
         if file is not None and not (loaded.base_dir / file).is_file():
@@ -261,5 +265,6 @@ RULES: tuple[Callable[[LoadedSpec], Iterator[Problem]], ...] = (
     _files_exist,
     _model_module_is_usable,
     _model_names_its_inputs,
+    resource_problems,
 )
 """What must hold across sections; each rule yields what is wrong."""

@@ -69,10 +69,15 @@ def _advice(location: Location, entry: dict[str, Any], model: type[BaseModel]) -
 def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
     """Return the keys of the section at a location; empty when it is not a section of fixed keys."""
     current: Any = model
+    inside_mapping = False
     for part in location:
+        if inside_mapping:  # the part is a name of the user's
+            inside_mapping = False
+            continue
         fields = getattr(current, "model_fields", {})
         if part not in fields:
             return []
+        inside_mapping = getattr(fields[part].annotation, "__origin__", None) is dict
         current = _section_in(fields[part].annotation)
         if current is None:
             return []
