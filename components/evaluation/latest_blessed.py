@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+from components.engine.storage import RemoteFolder, is_remote, join
+from components.engine.whole_folder import download_folder
 from components.errors import ComponentError
-from components.registry import BlessedModel, Registry
+from components.registry import BELOW_ROOT, BlessedModel, Registry, located, shared_root
 
 
 class Executor(base_executor.BaseExecutor):
@@ -31,7 +34,7 @@ class Executor(base_executor.BaseExecutor):
         ):
             Path(artifact.uri).mkdir(parents=True, exist_ok=True)
             if source is not None:
-                copy_folder(source, artifact.uri)
+                copy_baseline(source, artifact.uri, runtime)
         write_summary(model.uri, baseline)
 
 
@@ -40,7 +43,22 @@ def baseline_of(runtime: dict[str, Any]) -> BlessedModel | None:
     if "baseline" in runtime:
         chosen = runtime["baseline"]
         return None if chosen is None else BlessedModel(**chosen)
-    return Registry(Path(runtime["root"]) / "registry").latest_blessed()
+    return Registry(join(shared_root(runtime), "registry")).latest_blessed()
+
+
+def copy_baseline(uri: str, target: str, runtime: dict[str, Any]) -> None:
+    """Copy a folder that the registry names: from this machine where it is here, else from the remote root.
+
+    Raises:
+        ComponentError: the folder is gone.
+    """
+    here, there = located(uri, runtime["root"]), located(uri, shared_root(runtime))
+    if is_remote(there) and (is_remote(here) or not Path(here).is_dir()):
+        with tempfile.TemporaryDirectory(dir=Path(target).parent, prefix=".baseline-") as folder:
+            download_folder(RemoteFolder(shared_root(runtime)), uri.removeprefix(BELOW_ROOT), Path(folder, "whole"))
+            copy_folder(str(Path(folder, "whole")), target)
+    else:
+        copy_folder(here, target)
 
 
 def copy_folder(source: str, target: str) -> None:

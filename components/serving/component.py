@@ -13,6 +13,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
+from components.registry import shared_root
 from components.serving.config import ServingConfig
 from components.serving.push import Candidate, push, write_summary
 
@@ -40,7 +41,7 @@ class PusherExecutor(base_executor.BaseExecutor):
             blessed=_is_blessed(single["model_blessing"]),
         )
         serving = ServingConfig.model_validate(config["serving"])
-        pushed = push(candidate, serving, Path(runtime["root"]), config.get("override_gate"))
+        pushed = push(candidate, serving, shared_root(runtime), config.get("override_gate"), runtime["root"])
         artifact = artifact_utils.get_single_instance(output_dict["pushed_model"])
         write_summary(Path(artifact.uri), pushed)
         artifact.set_int_custom_property("pushed", int(pushed.pushed))

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from components.engine.storage import is_remote, join
 from components.errors import ComponentError
 from components.registry import BlessedModel, Registry
 from components.serving.config import ServingConfig
-from components.serving.versions import SAVED_MODEL_FILE, current_version, version_folder, versions
-
-EXTRA = "assets.extra"
-"""Folder of a SavedModel that TensorFlow and TF Serving leave to others."""
-ORIGIN_FILE = "sluice.json"
-OVERRIDE_FILE = "override.json"
-_INCOMING = ".incoming-"
-_ABANDONED_AFTER_SECONDS = 3600.0
+from components.serving.kept_models import KeptModels
+from components.serving.shelf import Shelf, shelf_at
+from components.serving.versions import SAVED_MODEL_FILE
 
 
 @dataclass(frozen=True)
@@ -69,38 +62,55 @@ class Pushed:
     override: dict[str, str] | None = None
 
 
-def push(candidate: Candidate, config: ServingConfig, root: Path, override: Mapping[str, str] | None = None) -> Pushed:
+def push(
+    candidate: Candidate,
+    config: ServingConfig,
+    root: str | Path,
+    override: Mapping[str, str] | None = None,
+    workspace: str | Path | None = None,
+) -> Pushed:
     """Publish the candidate as the newest version, if it may be.
 
     Args:
         candidate: the model.
         config: where it goes.
-        root: folder of the pipeline.
+        root: folder of the pipeline, a path or a URL; versions and registry are below it.
         override: `{"reason": …, "by": …}` publishes what the gate refused, and is recorded beside it.
+        workspace: the local folder that is mirrored to a remote root; what lies in it need not be copied.
 
     Raises:
         ComponentError: no SavedModel, an override without reason or author, or a folder that cannot be written.
     """
-    push_to, registry = root / config.push_to, Registry(root / "registry")
+    place = str(root)
+    shelf, registry = shelf_at(_place_of(config.push_to, place)), Registry(join(place, "registry"))
     if not candidate.blessed and override is None:
-        return Pushed(False, None, str(push_to), f"the gate refused the model: {_refusal(candidate.evaluation_uri)}")
+        return Pushed(False, None, str(shelf), f"the gate refused the model: {_refusal(candidate.evaluation_uri)}")
     record = _record(candidate, None if candidate.blessed else override)
-    if served := _already_served(push_to, candidate.model_uri):
-        _confirm(registry, served, record)
-        folder = version_folder(push_to, served.version)
-        return Pushed(False, served.version, str(folder), f"version {served.version} is this very model", True)
+    kept = KeptModels(place, workspace)
     try:
-        version = _publish(candidate.saved_model, push_to, record, registry)
-        _prune(push_to, config.keep_versions)
+        served = shelf.newest()
+        if served is not None and served.is_made_from(kept.below_root(candidate.model_uri)):
+            _confirm(registry, served, record, kept)
+            reason = f"version {served.version} is this very model"
+            return Pushed(False, served.version, shelf.destination(served.version), reason, True)
+        record = _publish(candidate.saved_model, shelf, kept, record, registry)
+        shelf.prune(config.keep_versions)
+        kept.prune(config.keep_versions, registry)
     except OSError as error:
         raise ComponentError(
-            f"The model could not be written to {push_to}: {error}.",
+            f"The model could not be written to {shelf}: {error}.",
             spec_path="serving.push_to",
             remedy="Make the folder writable, or name another one.",
         ) from error
     return Pushed(
-        True, version, str(version_folder(push_to, version)), _why(record, override), override=record.override
+        True, record.version, shelf.destination(record.version), _why(record, override), override=record.override
     )
+
+
+def _place_of(push_to: str, root: str) -> str:
+    if is_remote(push_to) or is_remote(root):
+        return push_to if is_remote(push_to) else join(root, push_to)
+    return str(Path(root) / push_to)
 
 
 def _why(record: BlessedModel, override: Mapping[str, str] | None) -> str:
@@ -134,85 +144,35 @@ def _refusal(evaluation_uri: str) -> str:
     return "; ".join(reasons) or "it was not blessed"
 
 
-def _already_served(push_to: Path, model_uri: str) -> BlessedModel | None:
-    """Return the record of the current version when it was made from the same Model artifact."""
-    version = current_version(push_to)
-    origin = version_folder(push_to, version) / EXTRA / ORIGIN_FILE if version else None
-    if origin is None or not origin.is_file():
-        return None
-    record = BlessedModel(**json.loads(origin.read_text(encoding="utf-8")))
-    return record if record.model_uri == model_uri else None
-
-
-def _confirm(registry: Registry, served: BlessedModel, record: BlessedModel) -> None:
+def _confirm(registry: Registry, served: BlessedModel, record: BlessedModel, kept: KeptModels) -> None:
     """Bring the registry up to date: a push may have died before it was recorded, or the gate now says yes.
 
     An override stays recorded; a blessing is never taken back here, since the version that serves did pass once.
     """
-    known = {model.version: model for model in registry.all()}.get(served.version)
+    known = registry.get(served.version)
     if known is None:
         registry.add(served)
     if record.blessed and not (known or served).blessed:
-        registry.add(replace(known or served, blessed=True, evaluation_uri=record.evaluation_uri))
+        found = known or served
+        evaluation = kept.below_root(record.evaluation_uri)
+        if kept.is_outside(evaluation):  # the new evaluation will be gone with its pod
+            evaluation = found.evaluation_uri
+        registry.add(replace(found, blessed=True, evaluation_uri=evaluation))
 
 
-def _publish(saved_model: Path, push_to: Path, record: BlessedModel, registry: Registry) -> int:
-    """Copy beside the versions, then rename: whoever looks sees all of the version or none of it."""
+def _publish(
+    saved_model: Path, shelf: Shelf, kept: KeptModels, record: BlessedModel, registry: Registry
+) -> BlessedModel:
+    """Publish, then record; whoever comes after a push that died in between records it."""
     if not (saved_model / SAVED_MODEL_FILE).is_file():
         raise ComponentError(
             f"The model has no SavedModel: {saved_model / SAVED_MODEL_FILE} does not exist.",
             spec_path="training",
             remedy="Run again with --no-cache if files of the run were deleted.",
         )
-    push_to.mkdir(parents=True, exist_ok=True)
-    _clear_abandoned(push_to)
-    incoming = push_to / f"{_INCOMING}{record.run_id or 'run'}-{os.getpid()}"
-    shutil.rmtree(incoming, ignore_errors=True)
-    try:
-        shutil.copytree(saved_model, incoming)
-        while True:
-            newest = max([0, *versions(push_to), *(model.version for model in registry.all())])
-            record = replace(record, version=max(int(time.time()), newest + 1))
-            _describe(incoming / EXTRA, record)
-            if _rename(incoming, version_folder(push_to, record.version)):
-                break
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
+    record = shelf.add(saved_model, kept.keep(record), registry.versions())
     registry.add(record)
-    return record.version
-
-
-def _rename(source: Path, target: Path) -> bool:
-    """Rename a folder; False when another push took the name a moment ago."""
-    try:
-        source.rename(target)
-    except OSError:
-        if target.exists():
-            return False
-        raise
-    return True
-
-
-def _describe(extra: Path, record: BlessedModel) -> None:
-    extra.mkdir(exist_ok=True)
-    (extra / ORIGIN_FILE).write_text(json.dumps(asdict(record), indent=2), encoding="utf-8")
-    if record.override:
-        note = {**record.override, "at": record.at, "evaluation_uri": record.evaluation_uri}
-        (extra / OVERRIDE_FILE).write_text(json.dumps(note, indent=2), encoding="utf-8")
-
-
-def _clear_abandoned(push_to: Path) -> None:
-    """Delete what pushes that were killed left behind; younger ones may still be at work."""
-    for entry in push_to.glob(f"{_INCOMING}*"):
-        if time.time() - entry.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-            shutil.rmtree(entry, ignore_errors=True)
-
-
-def _prune(push_to: Path, keep: int) -> None:
-    for version in versions(push_to)[:-keep]:
-        leaving = push_to / f".leaving-{version}"
-        version_folder(push_to, version).rename(leaving)  # so that no server finds half of it
-        shutil.rmtree(leaving, ignore_errors=True)
+    return record
 
 
 def write_summary(folder: Path, pushed: Pushed) -> dict[str, Any]:

@@ -30,6 +30,10 @@ def version_folder(push_to: str | Path, version: int) -> Path:
     return Path(push_to) / str(version)
 
 
+def is_version_name(name: str) -> bool:
+    """Return True for a whole number without leading zeros."""
+    return name.isascii() and name.isdecimal() and str(int(name)) == name
+
+
 def _is_version(entry: Path) -> bool:
-    name = entry.name
-    return name.isascii() and name.isdecimal() and str(int(name)) == name and (entry / SAVED_MODEL_FILE).is_file()
+    return is_version_name(entry.name) and (entry / SAVED_MODEL_FILE).is_file()
