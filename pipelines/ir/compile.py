@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from pipelines.ir.tasks import INTEGERS, Constant, FromPipeline, FromTask, Group, Task, flat, pipeline_tasks
+from pipelines.ir.graph import INTEGERS, Constant, FromPipeline, FromTask, Group, Task, flat
+from pipelines.ir.tasks import pipeline_tasks
 from pipelines.spec import LoadedSpec
 
 SCHEMA_VERSION = "2.1.0"

@@ -15,6 +15,9 @@ from typing import Any
 MOUNTS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 """Where the launcher puts the objects of each kind of store."""
 
+LAUNCHERS_LOG = "executor-logs"
+"""An output that the launcher adds for itself and fills itself."""
+
 TFX_PROPERTIES = "tfx"
 """Key of an artifact's metadata that holds the properties TFX gave it, as JSON."""
 
@@ -84,11 +87,12 @@ class StepCall:
             "artifacts": {
                 key: {"artifacts": [{"name": one.name, "uri": one.uri, "metadata": one.metadata}]}
                 for key, one in self.outputs.items()
+                if key != LAUNCHERS_LOG
             },
         }
         self.output_file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.output_file.with_name(f".{self.output_file.name}.partial")
-        partial.write_text(json.dumps(content), encoding="utf-8")
+        partial.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
         os.replace(partial, self.output_file)
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from pipelines.ir.executor_input import StepCall
+from pipelines.ir.report import kept_record
 from pipelines.notify import NotifyConfig, message, send
-from pipelines.state import read_json
 
 
 def run(call: StepCall) -> None:
     """Send what the report step wrote; when it did not come to that, what KFP says of the run."""
     config, parameters = call.config(), call.parameters
-    record = read_json(Path(parameters["root"]) / "runs" / parameters["run_id"] / "run.json")
+    record = kept_record(parameters["root"], parameters["run_id"])
     if record is None:
         record = _unfinished(config["pipeline"], parameters)
     send(NotifyConfig.model_validate(config["notify"]), message(record))

@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from components.engine.storage import RemoteFolder, is_remote, join
 from components.registry import Registry
-from components.report.page import write_report
+from pipelines.ir import ui_artifacts
 from pipelines.ir.executor_input import StepArtifact, StepCall
 from pipelines.ir.tasks import report_input
 from pipelines.plan import versions
-from pipelines.state import read_json, write_json
+from pipelines.state import read_json
 
 
 def run(call: StepCall) -> None:
     """Write ROOT/runs/RUN_ID/run.json and report.html, and the page once more as an artifact."""
-    run_dir = Path(call.parameters["root"]) / "runs" / call.parameters["run_id"]
-    write_json(run_dir / "run.json", run_record(call))
+    record = run_record(call)
+    written = ui_artifacts.page(record).encode()
     page = call.outputs["page"].path
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_bytes(write_report(run_dir).read_bytes())
+    page.write_bytes(written)
+    keep(call.parameters["root"], call.parameters["run_id"], {"report.html": written, "run.json": encoded(record)})
+
+
+def encoded(record: dict[str, Any]) -> bytes:
+    """Return a record as the bytes of its file."""
+    return json.dumps(record, indent=1, default=str).encode()
+
+
+def keep(root: str, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Write files into the folder of a run, in this order; whoever finds one finds all of it."""
+    if is_remote(root):
+        for name, content in files.items():
+            RemoteFolder(root).write(f"runs/{run_id}/{name}", content)
+        return
+    folder = Path(root, "runs", run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        partial = folder / f".{name}.partial"
+        partial.write_bytes(content)
+        os.replace(partial, folder / name)
+
+
+def kept_record(root: str, run_id: str) -> dict[str, Any] | None:
+    """Return the `run.json` of a run, or None when it did not come to it."""
+    if is_remote(root):
+        content = RemoteFolder(root).read(f"runs/{run_id}/run.json")
+        return None if content is None else json.loads(content)
+    return read_json(Path(root, "runs", run_id, "run.json"))
 
 
 def run_record(call: StepCall) -> dict[str, Any]:
     """Return what a run on this machine would have written, as far as the artifacts tell."""
     config, parameters = call.config(), call.parameters
-    pushed = _pushed(Path(parameters["root"]), parameters["run_id"])
+    pushed = _pushed(parameters["root"], parameters["run_id"])
     evaluation = call.inputs.get(report_input("Evaluator", "evaluation"))
     started = datetime.fromisoformat(parameters["started"])
     return {
@@ -62,8 +94,8 @@ def _node(name: str, section: str, keys: list[str], call: StepCall) -> dict[str,
     }
 
 
-def _pushed(root: Path, run_id: str) -> dict[str, Any] | None:
-    for model in reversed(Registry(root / "registry").all()):
+def _pushed(root: str, run_id: str) -> dict[str, Any] | None:
+    for model in reversed(Registry(join(root, "registry")).all()):
         if model.run_id == run_id:
-            return {"version": model.version, "destination": str(root)}
+            return {"version": model.version, "destination": root}
     return None

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.data import preflight, source
+from components.engine.storage import join
 from components.errors import SpecError
 from components.registry import Registry
 from pipelines.ir.executor_input import StepCall
@@ -31,7 +32,7 @@ def run(call: StepCall) -> None:
     if found.problems:
         raise SpecError(found.problems)
     files = source.with_digests(source.list_files(data_path, spec.data.format))
-    baseline = Registry(Path(call.parameters["root"]) / "registry").latest_blessed()
+    baseline = Registry(join(call.parameters["root"], "registry")).latest_blessed()
     call.returned.update(
         data_path=data_path,
         fingerprint=source.fingerprint(files),

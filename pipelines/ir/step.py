@@ -13,15 +13,21 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from components.engine.storage import is_remote
 from components.errors import ComponentError, SluiceError, SpecError
-from pipelines.ir.executor_input import StepArtifact, StepCall
+from pipelines.ir.executor_input import StepCall
+
+RUNTIME_VARIABLE = "SLUICE_RUNTIME"
+"""Environment variable with more of the runtime, JSON."""
 
 OWN_STEPS = {"Resolve": "resolve", "Report": "report", "Notify": "notify"}
 """Steps that are no TFX components, and the modules of this package that do them."""
@@ -68,7 +74,8 @@ def run_component(name: StepName, call: StepCall) -> None:
     function = getattr(importlib.import_module(f"components.{name.section}.component"), name.node)
     runtime = _runtime(call, config)
     tfx_component.run(partial(function, config, runtime), name.input_types, call)
-    call.returned.update(_returned(name.node, call))
+    folders = {key: artifact.path for key, artifact in call.outputs.items()}
+    call.returned.update(output_parameters(name.node, folders, override=bool(call.parameters.get("override_gate"))))
     ui_artifacts.fill(name.node, call)
     used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     first = next(iter(call.outputs.values()))
@@ -91,27 +98,36 @@ def _runtime(call: StepCall, config: dict[str, Any]) -> dict[str, Any]:
     parameters = call.parameters
     runtime: dict[str, Any] = json.loads(parameters.get("runtime", "{}"))
     runtime |= {key: parameters[key] for key in ("root", "data_path", "run_id") if key in parameters}
+    if is_remote(runtime.get("root", "")):
+        # the components work in a folder of this container, and publish to the root
+        runtime |= {"remote": runtime["root"], "root": tempfile.mkdtemp(prefix="sluice-")}
     # What this step reads and what it does with it: the same after a retry, another after any change.
     identity = [config, sorted((name, artifact.uri) for name, artifact in call.inputs.items())]
     runtime["trainer_key"] = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-    runtime["progress"] = os.environ.get("SLUICE_PROGRESS", "-")
-    return runtime
+    runtime["progress"] = "-"
+    # a runner on this machine knows more of the run than the compiled pipeline does
+    return runtime | json.loads(os.environ.get(RUNTIME_VARIABLE, "{}"))
 
 
-def _returned(node: str, call: StepCall) -> dict[str, str]:
-    """Return the output parameters of a component, as `pipelines.ir.tasks` declares them."""
+def output_parameters(node: str, folders: Mapping[str, Path], *, override: bool) -> dict[str, str]:
+    """Return the output parameters of a component, as `pipelines.ir.tasks` declares them.
+
+    Args:
+        node: the component.
+        folders: output name to the folder that it wrote.
+        override: the user said to push whatever the gate says.
+    """
     if node == "Evaluator":
-        blessed = bool(_read(call.outputs["evaluation"], "verdict.json")["passed"])
-        push = blessed or bool(call.parameters.get("override_gate"))
+        push = override or bool(_read(folders["evaluation"] / "verdict.json")["passed"])
         return {"push": _yes(push), "blocked": _yes(not push)}
     if node == "Decider":
-        go = bool(_read(call.outputs["decision"], "summary.json")["go"])
+        go = bool(_read(folders["decision"] / "summary.json")["go"])
         return {"go": _yes(go), "skipped": _yes(not go)}
     return {}
 
 
-def _read(artifact: StepArtifact, file: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((artifact.path / file).read_text(encoding="utf-8"))
+def _read(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return content
 
 
@@ -143,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--node", required=True, help="the component to run, such as Trainer")
     parser.add_argument("--section", default="", help="the component's folder, such as training")
     parser.add_argument("--input-types", type=json.loads, default={}, help="input to TFX artifact type, JSON")
+    parser.add_argument("--task", help="its name in the pipeline, when several tasks run the same step")
     parser.add_argument("--executor-input", required=True, help="KFP's executor input, JSON")
     given = parser.parse_args(arguments)
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipelines.build import pipeline_nodes
+from pipelines.ir.graph import Constant, FromPipeline, FromTask, Group, Source, Task, constant_json
 from pipelines.node import Node, Output
 from pipelines.spec import LoadedSpec, PipelineSpec
 
@@ -18,80 +19,6 @@ RUN_ID = "{{$.pipeline_job_uuid}}"
 SYSTEM_TYPES = {"Examples": "system.Dataset", "Model": "system.Model"}
 """TFX artifact type to the type that KFP's UI knows; all others are `system.Artifact`."""
 
-
-@dataclass(frozen=True)
-class Constant:
-    """A value that is known when the pipeline is compiled."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class FromPipeline:
-    """A parameter of the run."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class FromTask:
-    """An output of another task."""
-
-    task: str
-    key: str
-
-
-Source = Constant | FromPipeline | FromTask
-
-
-@dataclass(frozen=True)
-class Task:
-    """One container of the compiled pipeline.
-
-    Args:
-        name: in the compiled pipeline, `example-gen`; Argo allows letters, digits and dashes only.
-        node: what runs in it: a component of the DAG, or `Resolve`, `Report`, `Notify`.
-        arguments: what its command line says beside the node.
-        parameters: name to where the value comes from; all strings but those named in `INTEGERS`.
-        artifacts: name to the output that feeds it.
-        outputs: artifact name to KFP's type.
-        output_parameters: names of the strings it returns.
-        after: tasks that must have ended before.
-        only_if: the output parameter that must be "true", or the task is skipped.
-        cached: False when it must run every time.
-        final_status: name of the group whose end it is told of, good or bad; makes it an exit handler.
-    """
-
-    name: str
-    node: str
-    arguments: tuple[str, ...] = ()
-    parameters: Mapping[str, Source] = field(default_factory=dict)
-    artifacts: Mapping[str, FromTask] = field(default_factory=dict)
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    output_parameters: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    only_if: FromTask | None = None
-    cached: bool = True
-    final_status: str | None = None
-
-
-@dataclass(frozen=True)
-class Group:
-    """Tasks that run together or not at all: KFP's condition, or the scope of an exit handler.
-
-    Args:
-        name: of the group.
-        tasks: what is in it.
-        only_if: the output parameter that must be "true".
-    """
-
-    name: str
-    tasks: tuple[Task | Group, ...]
-    only_if: FromTask | None = None
-
-
-INTEGERS = frozenset({"epochs"})
-"""Parameters that are whole numbers."""
 
 EXTRA_OUTPUTS: dict[str, dict[str, str]] = {
     "StatisticsGen": {"statistics_report": "system.HTML"},
@@ -145,21 +72,13 @@ def pipeline_tasks(loaded: LoadedSpec) -> tuple[Task | Group, ...]:
     return (scope, _notify(loaded.spec, scope.name))
 
 
-def flat(members: Iterable[Task | Group]) -> list[Task]:
-    """Return the tasks of all groups, in order."""
-    found: list[Task] = []
-    for member in members:
-        found += flat(member.tasks) if isinstance(member, Group) else [member]
-    return found
-
-
 def _resolve(loaded: LoadedSpec) -> Task:
     """Looks at the data and at what is served now, so that everything behind it can be cached by what it says."""
     return Task(
         "resolve",
         "Resolve",
         parameters={
-            "config": _json(loaded.spec.model_dump(mode="json")),
+            "config": constant_json(loaded.spec.model_dump(mode="json")),
             "data_path": FromPipeline("data_path"),
             "root": FromPipeline("root"),
             "span": FromPipeline("span"),
@@ -171,7 +90,10 @@ def _resolve(loaded: LoadedSpec) -> Task:
 
 def _node_task(node: Node, types: Mapping[Output, str], spec: PipelineSpec) -> Task:
     kinds = {name: types[source] for name, source in node.inputs.items()}
-    parameters: dict[str, Source] = {"config": _json(node.config), "runtime": _json(_runtime(node, spec))}
+    parameters: dict[str, Source] = {
+        "config": constant_json(node.config),
+        "runtime": constant_json(_runtime(node, spec)),
+    }
     if node.reads == "data":
         for key in ("data_path", "fingerprint", "span"):
             parameters[key] = FromTask("resolve", key)
@@ -231,8 +153,9 @@ def _report(loaded: LoadedSpec, nodes: tuple[Node, ...], name: str) -> Task:
     return Task(
         name,
         "Report",
+        arguments=("--task", name),
         parameters={
-            "config": _json(spec),
+            "config": constant_json(spec),
             **{key: FromTask("resolve", key) for key in known},
             "root": FromPipeline("root"),
             "run_id": Constant(RUN_ID),
@@ -278,7 +201,7 @@ def _notify(spec: PipelineSpec, scope: str) -> Task:
         "notify",
         "Notify",
         parameters={
-            "config": _json({"notify": spec.notify.model_dump(mode="json"), "pipeline": spec.name}),
+            "config": constant_json({"notify": spec.notify.model_dump(mode="json"), "pipeline": spec.name}),
             "root": FromPipeline("root"),
             "run_id": Constant(RUN_ID),
         },
@@ -300,7 +223,3 @@ def _behind_decision(tasks: list[Task], loaded: LoadedSpec, nodes: tuple[Node, .
         replace(skipped, only_if=FromTask("decider", "skipped")),
         Group("training", tuple(tasks[cut:]), only_if=FromTask("decider", "go")),
     )
-
-
-def _json(value: Any) -> Constant:
-    return Constant(json.dumps(value, sort_keys=True, ensure_ascii=False))

@@ -37,7 +37,7 @@ def run(make: Callable[..., Any], input_types: Mapping[str, str], call: StepCall
     given = {key: value for key, value in component.exec_properties.items() if value is not None}
     executor(context).Do(inputs, outputs, given)
     for key, (artifact,) in outputs.items():
-        call.outputs[key].metadata[TFX_PROPERTIES] = _properties(artifact)
+        call.outputs[key].metadata[TFX_PROPERTIES] = properties_of(artifact)
 
 
 def _artifact(kind: type, kept: StepArtifact) -> Any:
@@ -46,18 +46,24 @@ def _artifact(kind: type, kept: StepArtifact) -> Any:
     artifact = kind()
     artifact.uri = str(kept.path)
     if text := kept.metadata.get(TFX_PROPERTIES):
-        stored = json_format.Parse(text, metadata_store_pb2.Artifact())
-        for key, value in stored.properties.items():
-            artifact.mlmd_artifact.properties[key].CopyFrom(value)
-        for key, value in stored.custom_properties.items():
-            artifact.mlmd_artifact.custom_properties[key].CopyFrom(value)
+        set_properties(artifact, text)
     elif "split_names" in (kind.PROPERTIES or {}):
         splits = sorted(folder.name.removeprefix("Split-") for folder in Path(kept.path).glob("Split-*"))
         artifact.split_names = artifact_utils.encode_split_names(splits)
     return artifact
 
 
-def _properties(artifact: Any) -> str:
+def set_properties(artifact: Any, text: str) -> None:
+    """Give an artifact the properties that `properties_of` returned."""
+    stored = json_format.Parse(text, metadata_store_pb2.Artifact())
+    for key, value in stored.properties.items():
+        artifact.mlmd_artifact.properties[key].CopyFrom(value)
+    for key, value in stored.custom_properties.items():
+        artifact.mlmd_artifact.custom_properties[key].CopyFrom(value)
+
+
+def properties_of(artifact: Any) -> str:
+    """Return TFX's properties of an artifact as JSON."""
     stored = metadata_store_pb2.Artifact()
     for key, value in artifact.mlmd_artifact.properties.items():
         stored.properties[key].CopyFrom(value)

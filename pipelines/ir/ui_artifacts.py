@@ -7,6 +7,7 @@ system.ClassificationMetrics, system.Markdown, system.HTML).
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def metric_values(metrics: Mapping[str, Any], verdict: Mapping[str, Any]) -> dic
     values: dict[str, float] = {"gate_passed": float(bool(verdict["passed"]))}
     for name, measured in metrics["overall"].items():
         for key, label in (("value", name), ("baseline", f"{name}_baseline")):
-            if measured.get(key) is not None:
+            if measured.get(key) is not None and math.isfinite(measured[key]):
                 values[label] = float(measured[key])
     return values
 

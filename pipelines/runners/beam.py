@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.plan import Step
+from pipelines.plan import Plan, Step
 from pipelines.runners.monitor import Monitor
 from pipelines.runners.runner import Job, NodeFailedError, NodeResult, Runner, Watcher
 from pipelines.state import Record, read_json
@@ -38,7 +38,7 @@ class BeamRunner(Runner):
                 result = by_name[step.node.name]
                 if step.action == "skip":
                     result.status = "skipped"
-                elif reason := self.skip_because(step, by_name):
+                elif reason := decided_against(step, job.plan, by_name) or self.skip_because(step, by_name):
                     result.status, result.why = "skipped", reason
                 elif step.record is not None:
                     launches.publish_cached(step.node.name, step.record)
@@ -73,7 +73,7 @@ class BeamRunner(Runner):
             raise NodeFailedError(step.node.name, error) from error
         finally:
             result.seconds = round(time.perf_counter() - started, 2)
-            result.peak_memory_mb = monitor.take_peak()
+            result.peak_memory_mb = launches.peak_memory_mb(step.node.name) or monitor.take_peak()
         first = outputs[next(iter(step.node.outputs))]["uri"]
         record = Record(
             node=step.node.name,
@@ -88,6 +88,17 @@ class BeamRunner(Runner):
         )
         launches.job.root.write_record(record)
         fill_from_record(result, record, "done")
+
+
+def decided_against(step: Step, plan: Plan, results: Mapping[str, NodeResult]) -> str | None:
+    """Return why a component must not run: one that it follows, near or far, has decided so."""
+    for name in step.node.upstream:
+        summary = results[name].summary
+        if summary.get("go") is False:
+            return str(summary["reasons"][0])
+        if reason := decided_against(plan.by_name[name], plan, results):
+            return reason
+    return None
 
 
 def fill_from_record(result: NodeResult, record: Record, status: str) -> None:
@@ -144,6 +155,11 @@ class Launches:
                 (stored,) = handle.store.get_artifacts_by_uri(artifact.uri)
                 outputs[key] = {"uri": artifact.uri, "artifact_id": stored.id, "type": artifact.type_name}
         return outputs
+
+    def peak_memory_mb(self, name: str) -> float | None:
+        """Return the largest memory of a component that ran outside this process; None when it ran in it."""
+        del name
+        return None
 
     def publish_cached(self, name: str, record: Record) -> None:
         """Tell ML Metadata that this run uses a finished execution again, so that lineage stays whole."""
