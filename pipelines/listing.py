@@ -18,6 +18,7 @@ from components.model.family import ModelFamily
 from components.training.config import OPTIMIZERS
 from components.transform.config import STEPS as TRANSFORM_STEPS
 from components.transform.step import TransformStep
+from pipelines.resources.pools import load_pools
 from pipelines.spec import SPECS_FOLDER, PipelineSpec
 
 FOLDERS: tuple[tuple[str, str, type[Plugin]], ...] = (
@@ -36,6 +37,7 @@ def catalogue() -> list[tuple[str, list[tuple[str, str]]]]:
         found.append((heading, [(plugin.plugin_name(), _first_line(plugin)) for plugin in plugins]))
     found.append(("Metrics", [(task, ", ".join(names)) for task, names in METRICS.items()]))
     found.append(("Optimizers", [(name, "Keras") for name in OPTIMIZERS]))
+    found.append(("Node pools", [(name, pool.summary()) for name, pool in load_pools().items()]))
     return found
 
 
@@ -92,6 +94,9 @@ def _allow_short_forms(definitions: dict[str, Any]) -> None:
         "GateRule": [text],
         "LabelConfig": [text, single],
         "OptimizerConfig": [text, single],
+        "RetriesConfig": [{"type": "integer", "minimum": 0}],
+        "ScratchConfig": [text],
+        "StepConfig": [text],
     }
     for name, forms in short.items():
         definitions[name] = {"anyOf": [*forms, definitions[name]]}

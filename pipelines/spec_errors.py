@@ -21,7 +21,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], source: YamlSour
 def _flatten(error: ValidationError, prefix: Location) -> Iterator[tuple[Location, dict[str, Any]]]:
     """Yield each error with its full location; plug-ins validate inside validators, so errors nest."""
     for entry in error.errors(include_url=False):
-        location = (*prefix, *entry["loc"])
+        location = (*prefix, *(part for part in entry["loc"] if part != "[key]"))  # a wrong key is where its value is
         inner = (entry.get("ctx") or {}).get("error")
         if isinstance(inner, ValidationError):
             yield from _flatten(inner, location)

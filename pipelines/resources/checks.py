@@ -158,35 +158,47 @@ def _amounts(step: StepResources) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _training(spec: PipelineSpec, pools: Mapping[str, NodePool], whatever_is_written: bool) -> Iterator[Found]:
-    """The training's strategy fits the Trainer's pool, and the batch divides among its replicas."""
+    """The training's strategy fits the Trainer's pool and workers, and the batch divides among its replicas."""
     resources, strategy = spec.resources, str(spec.training.strategy)
-    key = next((key for key in ("trainer", "default") if (getattr(resources, key) or StepConfig()).pool), None)
-    at = ("resources", key) if key else ("training", "strategy")
-    if key is None and not whatever_is_written and resources.trainer is None:
-        return
     try:
         step = resolve_step("trainer", resources, pools)
     except ValidationError:
         return  # said already, where the step itself is looked at
-    if step.workers > 1 and strategy != "multi_worker":
+    if strategy == "multi_worker" and step.workers < 2:
+        yield (
+            ("training", "strategy"),
+            "multi_worker with one worker",
+            "resources.trainer.workers: 2 or more",
+            "Set it, or training.strategy: auto.",
+        )
+    elif step.workers > 1 and strategy != "multi_worker":
         yield (
             ("resources", "trainer", "workers"),
             f"workers: {step.workers} with training.strategy {strategy}",
             "training.strategy: multi_worker",
             "Set it, or remove workers.",
         )
-    elif strategy not in step.pool.strategies and (key or whatever_is_written):
-        yield at, *_unfit(strategy, step, pools)
-    elif not step.count and strategy in ("mirrored", "tpu") and step.pool.count:
-        yield at, f"count: 0 with training.strategy {strategy}", "at least one accelerator", "Remove count."
-    replicas = _replicas(strategy, step)
-    batch = spec.training.batch_size
-    if batch % replicas:
+    key = next((key for key in ("trainer", "default") if (getattr(resources, key) or StepConfig()).pool), None)
+    if key or whatever_is_written:
+        at = ("resources", key) if key else ("training", "strategy")
+        if strategy not in step.pool.strategies:
+            yield at, *_unfit(strategy, step, pools)
+        elif not step.count and strategy in ("mirrored", "tpu"):
+            yield at, f"count: 0 with training.strategy {strategy}", "at least one accelerator", "Remove count."
+    yield from _batch(spec.training.batch_size, strategy, step)
+
+
+def _batch(size: int, strategy: str, step: StepResources) -> Iterator[Found]:
+    """Every copy of the model gets as many rows of a batch as any other."""
+    copies = 1 if strategy == "none" else step.workers * max(step.count, 1)
+    if size % copies:
+        how = f"{step.workers} workers × {max(step.count, 1)} each" if step.workers > 1 else "one on each accelerator"
+        lower = size - size % copies
         yield (
             ("training", "batch_size"),
-            f"batch_size: {batch} for {replicas} replicas ({step.workers} × {max(step.count, 1)})",
-            f"a multiple of {replicas}, such as {max(1, round(batch / replicas)) * replicas}",
-            "Change training.batch_size, or count and workers in resources.trainer.",
+            f"batch_size: {size} for {copies} copies of the model ({how})",
+            f"a multiple of {copies}",
+            f"Set it to {f'{lower} or ' if lower else ''}{lower + copies}, or change count or workers of the trainer.",
         )
 
 
@@ -200,10 +212,3 @@ def _unfit(strategy: str, step: StepResources, pools: Mapping[str, NodePool]) ->
         remedy += f", or take a pool for it: {', '.join(fitting)}"
     received = f"pool {step.pool_name!r} ({has}) with training.strategy {strategy}"
     return received, f"a strategy that works there: {', '.join(pool.strategies)}", f"{remedy}."
-
-
-def _replicas(strategy: str, step: StepResources) -> int:
-    """Return how many copies of the model share a batch."""
-    if strategy == "none":
-        return 1
-    return step.workers * max(step.count, 1)

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from components.config import Section
-from pipelines.resources.pools import LabelKey, LabelValue
+from pipelines.resources.names import (
+    DataKey,
+    LabelKey,
+    LabelValue,
+    MountPath,
+    ObjectName,
+    PlainName,
+    VariableName,
+)
 from pipelines.resources.quantity import Cpu, Memory
 
 STEPS: dict[str, str] = {
@@ -36,12 +44,9 @@ def _environment_value(written: Any) -> Any:
     return str(written) if isinstance(written, int | float) else written
 
 
-ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
-VolumeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-DataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-EnvironmentValue = Annotated[str, BeforeValidator(_environment_value)]
-MountPath = Annotated[str, StringConstraints(pattern=r"^/[^:]+$")]
+EnvironmentValue = Annotated[
+    str, BeforeValidator(_environment_value), WithJsonSchema({"type": ["string", "number", "boolean"]})
+]
 
 
 class RetriesConfig(Section):
@@ -75,7 +80,7 @@ class FromObject(Section):
         optional: True starts the step even when there is no such object.
     """
 
-    env: dict[EnvironmentName, DataKey] = {}
+    env: dict[VariableName, DataKey] = {}
     mount: MountPath | None = None
     optional: bool = False
 
@@ -158,10 +163,10 @@ class StepConfig(Section):
     shared_memory: Memory | None = None
     timeout_seconds: int | None = Field(default=None, ge=1)
     retries: RetriesConfig | None = None
-    env: dict[EnvironmentName, EnvironmentValue] = {}
+    env: dict[VariableName, EnvironmentValue] = {}
     secrets: dict[ObjectName, FromObject] = {}
     config_maps: dict[ObjectName, FromObject] = {}
-    volumes: dict[VolumeName, MountPath] = {}
+    volumes: dict[PlainName, MountPath] = {}
     scratch: ScratchConfig | None = None
     labels: dict[LabelKey, LabelValue] = {}
     annotations: dict[LabelKey, str] = {}

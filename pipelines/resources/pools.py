@@ -9,10 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from components.config import Section
 from components.errors import SpecError
+from pipelines.resources.names import Form, LabelKey, LabelValue, PlainName
 from pipelines.resources.quantity import Cpu, Memory, amount
 from pipelines.spec_errors import problems_of
 from pipelines.yaml_source import read_yaml
@@ -20,16 +21,13 @@ from pipelines.yaml_source import read_yaml
 Strategy = Literal["auto", "none", "mirrored", "multi_worker", "tpu"]
 """What `training.strategy` may be on some pool."""
 
-PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
-LabelKey = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
-    ),
-]
-LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
-
 TPU = "google.com/tpu"
+
+IN_CHECKOUT = Path(__file__).parents[2] / "k8s" / "node_pools.yaml"
+"""Where a platform engineer looks for it."""
+
+IN_WHEEL = Path(__file__).parent / "node_pools.yaml"
+"""Where pyproject.toml puts a copy for those who have only the wheel, as the step image has."""
 
 
 class Accelerator(Section):
@@ -43,7 +41,7 @@ class Accelerator(Section):
 
     resource: LabelKey
     count: int = Field(ge=1)
-    topology: Annotated[str, StringConstraints(pattern=r"^\d+(x\d+){1,2}$")] | None = None
+    topology: Annotated[str, Form(r"\d+(x\d+){1,2}", "chips along each axis, such as 2x4")] | None = None
 
     @model_validator(mode="after")
     def _whole_slice(self) -> Accelerator:
@@ -181,7 +179,7 @@ class PoolsFile(Section):
         pools: name to pool.
     """
 
-    pools: dict[PoolName, NodePool]
+    pools: dict[PlainName, NodePool]
 
 
 def load_pools(own: Path | None = None) -> Mapping[str, NodePool]:
@@ -196,9 +194,7 @@ def load_pools(own: Path | None = None) -> Mapping[str, NodePool]:
 
 @functools.cache
 def _shipped() -> Mapping[str, NodePool]:
-    # in a wheel the file is beside this module; in a checkout it is where a platform engineer looks for it
-    packaged = Path(__file__).parent / "node_pools.yaml"
-    return _read(packaged if packaged.is_file() else Path(__file__).parents[2] / "k8s" / "node_pools.yaml")
+    return _read(IN_WHEEL if IN_WHEEL.is_file() else IN_CHECKOUT)
 
 
 def _read(path: Path) -> dict[str, NodePool]:
