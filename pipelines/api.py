@@ -15,6 +15,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -91,6 +92,7 @@ class Pipeline:
         override_gate: str | None = None,
         wait: bool = False,
         watch: WatcherFactory | None = None,
+        now: datetime | None = None,
     ) -> RunResult:
         """Run the pipeline.
 
@@ -100,6 +102,7 @@ class Pipeline:
             override_gate: a reason to push the model whatever the gate says; it is recorded with the model.
             wait: wait for another run of this pipeline instead of refusing.
             watch: makes the watcher from a stream to the screen, since all other output goes to the log.
+            now: the time, for the decision to retrain; that of the clock when None.
 
         Raises:
             SpecError: the spec, the data or the user's module are wrong; nothing ran.
@@ -109,7 +112,7 @@ class Pipeline:
             plan = self.plan(choices, override_gate)
             if not plan.all_cached:
                 self.check_data()
-            job = self._job(plan)
+            job = self._job(plan, now)
             name_lock(job.run_id)
             results = [NodeResult(s.node.name, s.node.section, "waiting", s.why, s.key) for s in plan.steps]
             recorder = RunRecorder(self.loaded, job, results)
@@ -148,14 +151,14 @@ class Pipeline:
         runtime = self._runtime(plan, "not-started", self.root.folder / "runs")
         return build.build_pipeline(tuple(step.node for step in plan.steps), self.spec, runtime)
 
-    def _job(self, plan: Plan) -> Job:
+    def _job(self, plan: Plan, now: datetime | None) -> Job:
         run_id, run_dir = self.root.new_run()
         nodes = tuple(step.node for step in plan.steps)
 
         def make(runtime: Mapping[str, Any]) -> Any:
             return build.build_pipeline(nodes, self.spec, runtime)
 
-        runtime = self._runtime(plan, run_id, run_dir)
+        runtime = self._runtime(plan, run_id, run_dir) | {"now": (now or datetime.now(UTC)).isoformat()}
         return Job(self.spec.name, run_id, run_dir, self.root, plan, runtime, make, self.loaded)
 
     def _runtime(self, plan: Plan, run_id: str, run_dir: Path) -> dict[str, Any]:
@@ -198,6 +201,8 @@ class Pipeline:
             recorder.write("failed", {"component": None, "message": repr(error), "log": str(job.run_dir / "log.txt")})
             raise
         done = recorder.write("running")
+        if done.decision and not done.decision["go"]:
+            return recorder.write("skipped")
         if done.pushed or any(result.name == "Pusher" and result.status == "cached" for result in results):
             return recorder.write("pushed" if done.pushed else "blocked")
         reached = any(result.name == "Pusher" and result.status == "done" for result in results)

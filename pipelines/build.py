@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,7 +75,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         "transform",
         config={"columns": columns, "transform": dump["transform"], "task": spec.task},
         inputs={"examples": cleaner["examples"], "schema": schema_gen["schema"]},
-        after=(example_validator.name,),
+        after=(example_validator.name, *(() if spec.retraining is None else ("Decider",))),
         outputs={"transform_graph": "TransformGraph", "transformed_examples": "Examples"},
         plugins=_transform_plugins(spec),
     )
@@ -120,18 +122,41 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         },
         outputs={"pushed_model": "PushedModel"},
     )
-    return (
-        example_gen,
-        cleaner,
-        statistics_gen,
-        schema_gen,
-        latest_blessed,
-        example_validator,
-        transform,
-        trainer,
-        evaluator,
-        pusher,
+    before = (example_gen, cleaner, statistics_gen, schema_gen, latest_blessed, example_validator)
+    after = (transform, trainer, evaluator, pusher)
+    return before + _decider(spec, {node.name: node for node in before + after}) + after
+
+
+def _decider(spec: PipelineSpec, nodes: Mapping[str, Node]) -> tuple[Node, ...]:
+    """Return the node that decides whether to train, when the spec has section `retraining`."""
+    if spec.retraining is None:
+        return ()
+    # a model that would be made in another way is wanted, whatever became of the data
+    settings = {name: _digest(node.config) for name, node in nodes.items() if name not in _NOT_IN_THE_MODEL}
+    decider = Node(
+        "Decider",
+        "retraining",
+        config={
+            "retraining": spec.retraining.model_dump(mode="json"),
+            "columns": sorted({*spec.data.features, *spec.data.label.columns}),
+            "settings": settings,
+        },
+        inputs={
+            "statistics": nodes["StatisticsGen"]["statistics"],
+            "baseline_statistics": nodes["LatestBlessed"]["statistics"],
+        },
+        after=("ExampleValidator",),
+        outputs={"decision": "Config"},
+        cached=False,
     )
+    return (decider,)
+
+
+_NOT_IN_THE_MODEL = ("LatestBlessed", "ExampleValidator", "Pusher")
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def build_pipeline(nodes: tuple[Node, ...], spec: PipelineSpec, runtime: Mapping[str, Any]) -> Any:

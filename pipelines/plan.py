@@ -7,7 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Step:
 
     Args:
         node: the component.
-        action: `run`; `cached`, its result is there; `skip`, it lies behind `to_node`.
+        action: `run`; `cached`, its result is there; `skip`, it lies behind `to_node`, or there is nothing to decide.
         why: the reason, in words.
         key: its cache key.
         facts: what the key was computed from.
@@ -122,8 +122,18 @@ def make_plan(
     """
     _check_names(nodes, choices)
     planner = _Planner({node.name: node for node in nodes}, root, data_fingerprint, choices)
-    steps = tuple(planner.step(node.name) for node in nodes)
+    steps = _without_a_needless_decision(tuple(planner.step(node.name) for node in nodes))
     return Plan(steps, planner.baseline(), files, {step.node.name: step for step in steps}, data_fingerprint)
+
+
+def _without_a_needless_decision(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Skip what is never cached when nothing else would run."""
+    if any(step.action == "run" for step in steps if step.node.cached):
+        return steps
+    return tuple(
+        replace(step, action="skip", why="nothing to decide: all results are there") if not step.node.cached else step
+        for step in steps
+    )
 
 
 class _Planner:
@@ -150,6 +160,10 @@ class _Planner:
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
         if self._behind_the_end(node.name):
             return Step(node, "skip", f"after {self.choices.to_node}", key, facts)
+        if not node.cached and self.choices.from_node and not self._from_here_on(node.name):
+            return Step(node, "skip", f"asked for: from {self.choices.from_node} on", key, facts)
+        if not node.cached:
+            return Step(node, "run", "it decides anew each time", key, facts)
         if not self.choices.use_cache:
             return Step(node, "run", "the cache is off", key, facts)
         if self._from_here_on(node.name):

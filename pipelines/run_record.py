@@ -13,7 +13,7 @@ from pipelines.runners.runner import Job, NodeResult
 from pipelines.spec import LoadedSpec
 from pipelines.state import read_json, write_json
 
-EXIT_CODES = {"pushed": 0, "cached": 0, "partial": 0, "blocked": 3, "failed": 4}
+EXIT_CODES = {"pushed": 0, "cached": 0, "partial": 0, "skipped": 0, "blocked": 3, "failed": 4}
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class RunResult:
 
     Args:
         run_id: of the run.
-        status: `pushed`; `blocked` by the gate; `failed`; `cached`, nothing was to be done; `partial`, it was not
-            asked to reach the Pusher.
+        status: `pushed`; `blocked` by the gate; `failed`; `cached`, nothing was to be done; `skipped`, it decided not
+            to train; `partial`, it was not asked to reach the Pusher.
         record: the content of `run.json`.
         folder: the run's folder, with `run.json`, `spec.yaml`, `log.txt` and `report.html`.
     """
@@ -51,6 +51,11 @@ class RunResult:
         evaluation = output_folder(self.record, "Evaluator", "evaluation")
         measured = read_json(evaluation / "metrics.json") if evaluation else None
         return {name: metric["value"] for name, metric in measured["overall"].items()} if measured else {}
+
+    @property
+    def decision(self) -> dict[str, Any] | None:
+        """Whether to train and why; None when the spec does not ask for a decision or the run did not come to it."""
+        return self.record.get("decision")
 
     @property
     def pushed(self) -> dict[str, Any] | None:
@@ -86,6 +91,7 @@ class RunRecorder:
             "spec_text": loaded.path.read_text(encoding="utf-8"),
             "status": "running",
             "started": self.started.isoformat(timespec="seconds"),
+            "now": job.runtime["now"],
             "versions": facts["versions"],
             "data": {
                 "path": job.runtime["data_path"],
@@ -94,6 +100,7 @@ class RunRecorder:
                 "spans": spans_of(job.plan.files),
             },
             "baseline": asdict(job.plan.baseline) if job.plan.baseline else None,
+            "decision": None,
             "verdict": None,
             "pushed": None,
             "failure": None,
@@ -109,6 +116,8 @@ class RunRecorder:
         record["nodes"] = [asdict(result) for result in self.results]
         evaluation = output_folder(record, "Evaluator", "evaluation")
         record["verdict"] = read_json(evaluation / "verdict.json") if evaluation else None
+        decider = next((result for result in self.results if result.name == "Decider"), None)
+        record["decision"] = decider.summary if decider and decider.summary else None
         pusher = next((result for result in self.results if result.name == "Pusher"), None)
         if pusher and pusher.summary.get("pushed"):
             record["pushed"] = {key: pusher.summary[key] for key in ("version", "destination")}

@@ -176,18 +176,26 @@ def print_result(console: Console, result: RunResult) -> None:
     """Show how a run ended: the verdict, what was pushed, where to read on."""
     if result.status == "failed":
         _print_failure(console, result.record["failure"], result.record["spec_file"])
+    if result.decision:
+        _print_decision(console, result.decision)
     if result.verdict:
         _print_verdict(console, result.verdict)
     seconds = result.record["seconds"]
     if result.pushed:
         console.print(f"  pushed    version {result.pushed['version']} → {escape(str(result.pushed['destination']))}")
-    elif result.status == "blocked":
+    elif result.status in ("blocked", "skipped"):
         console.print("  pushed    nothing; what was being served still is")
     if result.status == "cached":
         console.print("  nothing to do: every component's result is there already")
     if result.report.is_file():
         console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  run       {result.run_id}, {result.status}, {seconds:.1f} s")
+
+
+def _print_decision(console: Console, decision: dict[str, Any]) -> None:
+    console.print("[bold]A new model is wanted[/]" if decision["go"] else "[bold]No new model is wanted[/]")
+    for reason in decision["reasons"]:
+        console.print(f"  · {escape(reason)}", soft_wrap=True)
 
 
 def _print_verdict(console: Console, verdict: dict[str, Any]) -> None:

@@ -18,12 +18,14 @@ from components.evaluation.config import METRICS, EvaluationConfig
 from components.features import Task
 from components.model.config import ModelConfig
 from components.model.custom import check_source
+from components.retraining.config import RetrainingConfig
 from components.serving.config import ServingConfig
 from components.training.config import TrainingConfig
 from components.transform.config import TransformConfig
 from pipelines.notify import NotifyConfig
 from pipelines.resources.checks import resource_problems
 from pipelines.resources.config import ResourcesConfig
+from pipelines.schedule.config import ScheduleConfig
 from pipelines.spec_errors import problems_of
 from pipelines.yaml_source import YamlSource, read_yaml
 
@@ -50,6 +52,8 @@ class PipelineSpec(Section):
     engine: EngineConfig = EngineConfig()
     resources: ResourcesConfig = ResourcesConfig()
     notify: NotifyConfig | None = None
+    schedule: ScheduleConfig | None = None
+    retraining: RetrainingConfig | None = None
 
     @model_validator(mode="after")
     def _default_chains(self) -> PipelineSpec:

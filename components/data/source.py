@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from components.data import remote, spans
 from components.data.remote import WILDCARDS, visible
@@ -92,9 +91,7 @@ def format_of(path: str) -> str | None:
     return endings.get(ending) or ("tfrecord" if "tfrecord" in name else None)
 
 
-def list_files(
-    data_path: str, format: str = "auto", selection: spans.Selection = spans.Selection()
-) -> list[SourceFile]:
+def list_files(data_path: str, format: str = "auto", selection: spans.Selection = spans.NEWEST) -> list[SourceFile]:
     """Return the raw files of a resolved path, sorted by name; those of spans by span first.
 
     Args:

@@ -36,6 +36,9 @@ class Selection:
     gaps: str = "error"
 
 
+NEWEST = Selection()
+
+
 @dataclass(frozen=True)
 class Span:
     """One portion of the raw data.
@@ -201,11 +204,13 @@ def _glob_expression(text: str) -> str:
     written, position = "", 0
     for match in _GLOB.finditer(text):
         written += re.escape(text[position : match.start()])
-        token = match.group()
-        if token.startswith("["):
-            written += "[" + ("^" if token[1] == "!" else token[1].replace("^", r"\^")) + token[2:]
+        wildcard = match.group()
+        if wildcard.startswith("["):
+            written += "[" + ("^" if wildcard[1] == "!" else wildcard[1].replace("^", r"\^")) + wildcard[2:]
+        elif wildcard.startswith("**"):
+            written += ".*"
         else:
-            written += ".*" if token.startswith("**") else "[^/]" + ("*" if token == "*" else "")
+            written += "[^/]*" if wildcard == "*" else "[^/]"
         position = match.end()
     return written + re.escape(text[position:])
 

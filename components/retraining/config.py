@@ -10,9 +10,9 @@ from components.config import Section
 class RetrainingConfig(Section):
     """Bounds of the decision to retrain.
 
-    Rules are asked in the order of `components.retraining.decision.RULES`; the first that has an answer decides. A first
-    model, or changed settings of a component that the model depends on, always train. `sluice run SPEC --from Transform`
-    trains whatever the decision would be.
+    Rules are asked in the order of `components.retraining.decision.RULES`; the first that has an answer decides. A
+    first model and changed settings of a component that the model depends on always train. `sluice run SPEC --from
+    Transform` trains whatever the decision would be.
 
     Args:
         skip_without_new_data: leave the model when the raw data are those of the last training, byte for byte.

@@ -19,6 +19,7 @@ HEADLINES = {
     "pushed": ("Pushed", "good"),
     "blocked": ("Blocked: nothing was pushed", "bad"),
     "failed": ("Failed: nothing was pushed", "bad"),
+    "skipped": ("Not trained again: what is served stays", "good"),
     "cached": ("Nothing to do: everything was up to date", "good"),
     "partial": ("Only a part of the pipeline ran", "unsure"),
 }
@@ -38,7 +39,7 @@ def view(found: Findings) -> Json:
     folded = [rule for rule in rules if rule not in shown]
     if len(folded) <= FEW:
         shown, folded = rules, []
-    reasons = verdict.get("reasons") or []
+    reasons = verdict.get("reasons") or (run.get("decision") or {}).get("reasons") or []
     return {
         "headline": headline,
         "tone": tone,
@@ -86,6 +87,8 @@ def _where(slice_: Json | None) -> str:
 def _lead(status: str, verdict: Json, rules: list[Json]) -> str:
     failed = sum(rule.get("verdict") == "fail" for rule in rules)
     unsure = sum(rule.get("verdict") == "not_enough_data" for rule in rules)
+    if status == "skipped":
+        return "The run looked at the data and decided that no new model is wanted."
     if not verdict:
         return "The run did not get as far as the gate." if status in ("failed", "partial") else "There is no verdict."
     words = f"{_checks(len(rules))} made; " if rules else "The gate has no rules; "
