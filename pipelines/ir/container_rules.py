@@ -107,7 +107,7 @@ def constants_hold_no_template(document: Document) -> Iterator[Problem]:
         text = constant if isinstance(constant, str) else json.dumps(constant)
         found = _EXPANDED.search(text)
         if found and not OF_THE_RUN.fullmatch(text):
-            near = text[max(0, found.start() - 20) : found.end() + 20]
+            near = text[max(0, found.start() - 30) : found.end() + 30]
             remedy = "In JSON, write \\u007b for the second brace and \\u0024 for the dollar."
             yield Problem(where, repr(near), "a text without {{, $( and $$", remedy)
 
