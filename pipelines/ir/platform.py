@@ -4,9 +4,9 @@ Where things are: CPU, memory, accelerators and plain environment variables are 
 the task, and all the rest in a `KubernetesExecutorConfig` of the platform document. What no field of the three can say
 is refused when the spec is read (a pod's priorityClassName, a service account for one step).
 
-Names of objects are written twice, as the deprecated constant and as a parameter with a runtime value, as the KFP SDK
-does: old backends read only the first, newer ones prefer the second. `/dev/shm` is an emptyDir in memory, since no
-backend reads the field `enabledSharedMemory` that the protobuf has for it.
+Names of objects and amounts are written twice, as the KFP SDK does: as a deprecated constant or number, which is all
+that old backends read, and as a runtime value or a text, which newer ones prefer. `/dev/shm` is an emptyDir in memory,
+since no backend reads the field `enabledSharedMemory` that the protobuf has for it.
 
 Retries: Kubeflow gives Argo no retry policy, so its default holds, which tries again when the container fails. A spot
 machine that is shut down in order kills its container, and that is such a failure. When the pod itself is deleted, by
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipelines.resources.quantity import amount
 from pipelines.resources.steps import StepResources
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - it is where Linux has it
@@ -25,6 +26,9 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108 - it is where Linux has it
 NO_TIMEOUT_SECONDS = 7 * 24 * 3600
 WAIT_FOR_MACHINE_SECONDS = 3600
 """How long an attempt may take that has no timeout, and how long its pod may wait; both only bound `maxDuration`."""
+
+GIGABYTE = 1000**3
+"""The unit of the deprecated numbers of memory."""
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
@@ -37,17 +41,20 @@ def container_resources(resources: StepResources) -> dict[str, Any]:
         resources: of the step.
     """
     config = resources.config
-    written: dict[str, Any] = {
-        "resourceCpuRequest": resources.cpu,
-        "resourceMemoryRequest": resources.memory,
-        "resourceCpuLimit": config.cpu_limit,
-        "resourceMemoryLimit": config.memory_limit,
-    }
+    written: dict[str, Any] = {}
+    for bound, cpu, memory in (
+        ("Request", resources.cpu, resources.memory),
+        ("Limit", config.cpu_limit, config.memory_limit),
+    ):
+        if cpu is not None:
+            written |= {f"resourceCpu{bound}": cpu, f"cpu{bound}": float(amount(cpu))}
+        if memory is not None:
+            written |= {f"resourceMemory{bound}": memory, f"memory{bound}": float(amount(memory) / GIGABYTE)}
     if resources.count and resources.pool.accelerator:
         # it becomes a limit, and Kubernetes takes the same for the request
-        kind = resources.pool.accelerator.resource
-        written["accelerator"] = {"resourceType": kind, "resourceCount": str(resources.count)}
-    return {key: value for key, value in written.items() if value is not None}
+        kind, count = resources.pool.accelerator.resource, str(resources.count)
+        written["accelerator"] = {"resourceType": kind, "resourceCount": count, "type": kind, "count": count}
+    return written
 
 
 def environment(resources: StepResources) -> list[dict[str, str]]:
