@@ -24,7 +24,7 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
-STATES = ("pushed", "blocked", "failed", "cached", "partial", "regression", "multiclass", "hostile")
+STATES = ("pushed", "first", "blocked", "failed", "cached", "partial", "regression", "multiclass", "hostile")
 FACTORS = {" s": 1, " %": 0.01, " GB": 1e9, " MB": 1e6, " kB": 1e3, " B": 1}
 
 
@@ -48,6 +48,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     late = {name: skipped for name in ("Evaluator", "Pusher")}
     folders = {
         "pushed": runs.run("pushed", status="pushed"),
+        "first": runs.run("first", status="pushed", verdict=runs.verdict(first_model=True)),
         "blocked": runs.run("blocked", status="blocked", verdict=runs.verdict(floor=0.93)),
         "failed": runs.run(
             "failed", status="failed", verdict=None, failure=failure, nodes={"Trainer": {"status": "failed"}, **late}

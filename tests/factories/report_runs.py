@@ -306,14 +306,14 @@ class RunFactory:
         pd.DataFrame(columns).to_parquet(folder / "predictions.parquet")
         return metrics
 
-    def verdict(self, floor: float = 0.7) -> Json:
+    def verdict(self, floor: float = 0.7, *, first_model: bool = False) -> Json:
         """Return the verdict of the spec's gate on the real metrics; a higher floor fails more slices."""
         metrics = self.metrics
         overall, baseline = metrics["overall"]["auc"], metrics["baseline"]["auc"]
         rules = [
             self._rule("auc >= 0.8", None, overall, 0.8, metrics["examples"]),
             self._rule("auc drop <= 0.005 against the latest blessed model", None, overall, 0.005, metrics["examples"])
-            | {"baseline_value": baseline["value"], "verdict": "pass"},
+            | ({"verdict": "no_baseline"} if first_model else {"baseline_value": baseline["value"], "verdict": "pass"}),
         ]
         for entry in metrics["slices"]:
             if "trip_start_hour" in entry["slice"]:
@@ -324,8 +324,8 @@ class RunFactory:
         return {
             "passed": not failed,
             "reasons": failed,
-            "first_model": False,
-            "baseline": {"model_uri": "artifacts/Trainer/model/0", "version": 3},
+            "first_model": first_model,
+            "baseline": None if first_model else {"model_uri": "artifacts/Trainer/model/0", "version": 3},
             "rules": rules,
             "servability": servability,
         }
