@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,23 @@ class Checkpoint(keras.callbacks.Callback):
         folder: where the one file lies; nothing is written when it is None.
         history: one dictionary per finished epoch, shared with the callback that collects it.
         others: callbacks whose memory is kept.
+        writes: False in a worker that only reads what the chief has written.
+        keep: called with the folder after each checkpoint.
     """
 
     def __init__(
-        self, folder: Path | None, history: list[dict[str, Any]], others: Sequence[keras.callbacks.Callback]
+        self,
+        folder: Path | None,
+        history: list[dict[str, Any]],
+        others: Sequence[keras.callbacks.Callback],
+        *,
+        writes: bool = True,
+        keep: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__()
         self.folder = folder
+        self.writes = writes
+        self.keep = keep
         self.history = history
         self.others = list(others)
         self.finished = False
@@ -85,7 +95,7 @@ class Checkpoint(keras.callbacks.Callback):
                 callback.best_weights = self._best[index]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        if self.folder is None:
+        if self.folder is None or not self.writes:
             return
         arrays = {f"variable_{index}": _array(each) for index, each in enumerate(_variables(self.model))}
         memories = []
@@ -102,6 +112,8 @@ class Checkpoint(keras.callbacks.Callback):
             "variables": len(_variables(self.model)),
         }
         self._write(state, arrays)
+        if self.keep is not None:
+            self.keep(self.folder)
 
     def _write(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         if self.folder is None:

@@ -61,7 +61,8 @@ class TrainingConfig(Section):
         batch_size: rows per step.
         optimizer: a Keras optimizer.
         strategy: `auto` takes every local GPU there is; `none` stays on one device; `mirrored` copies the model to all
-            local GPUs.
+            local GPUs; `multi_worker` trains in as many processes or pods as `resources.trainer.workers` says; `tpu`
+            takes the TPU slice of its pool.
         early_stopping: None trains all epochs.
         reduce_learning_rate: None keeps the learning rate.
         steps_per_execution: training steps per call into TensorFlow; `auto` chooses by the number of steps.
@@ -73,7 +74,7 @@ class TrainingConfig(Section):
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=512, ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
-    strategy: Literal["auto", "none", "mirrored"] = "auto"
+    strategy: Literal["auto", "none", "mirrored", "multi_worker", "tpu"] = "auto"
     early_stopping: EarlyStoppingConfig | None = None
     reduce_learning_rate: ReduceLearningRateConfig | None = None
     steps_per_execution: int | Literal["auto"] = "auto"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,17 +27,21 @@ EVALUATION_BATCH_SIZE = 4096
 
 @dataclass(frozen=True)
 class Places:
-    """Where a training writes besides its result.
+    """Where a training runs, and where it writes besides its result.
 
     Args:
         runtime: the component's runtime, for progress.
         checkpoint_folder: where an attempt that is cut off leaves what it has; None cannot resume.
         log_folder: where TensorBoard logs go; None writes none.
+        keep: called with the folder after each checkpoint, to bring it to where it outlives this machine.
+        distribution: where a worker that has joined others fits; None chooses by `training.strategy`.
     """
 
     runtime: Mapping[str, Any] = field(default_factory=dict)
     checkpoint_folder: Path | None = None
     log_folder: Path | None = None
+    keep: Callable[[Path], None] | None = None
+    distribution: Distribution | None = None
 
 
 @dataclass
@@ -101,18 +106,23 @@ def fit(
 
     places = places or Places()
     keras.utils.set_random_seed(config.seed)
-    distribution = choose_distribution(config.strategy)
+    distribution = places.distribution or choose_distribution(config.strategy)
+    distribution.check_batch(config.batch_size)
     if distribution.note:
         report(places.runtime, "Trainer", distribution.note)
     with distribution.scope():
         model = build()
         compile_model(model, config, task, train, distribution)
         began = time.perf_counter()
-        fitting = _Fitting(config, places)
+        fitting = _Fitting(config, places, distribution)
         done = fitting.checkpoint.restore(model)
     if done:
         report(places.runtime, "Trainer", f"resumed after epoch {done}", done=done, total=config.epochs)
-    fitting.run(model, done, train, evaluation)
+    if distribution.share is None:
+        fitting.run(model, done, train, evaluation)
+    else:
+        fitting.run_together(model, done, train, evaluation, task)
+        model = _alone(build, model, config)
     return FitResult(
         model,
         fitting.history,
@@ -139,16 +149,25 @@ def compile_model(
     )
 
 
+def _alone(build: Callable[[], keras.Model], model: keras.Model, config: TrainingConfig) -> keras.Model:
+    """Return the model as one process has it: what is exported must not know of a strategy."""
+    copy = build()
+    copy.set_weights(model.get_weights())
+    copy.compile(optimizer=make_optimizer(config.optimizer))
+    return copy
+
+
 class _Fitting:
     """The callbacks of one training, and the call of Keras's `fit`."""
 
-    def __init__(self, config: TrainingConfig, places: Places) -> None:
+    def __init__(self, config: TrainingConfig, places: Places, distribution: Distribution) -> None:
         import keras
 
         from components.training.callbacks import Watch
         from components.training.checkpoint import Checkpoint
 
         self.config = config
+        self.distribution = distribution
         self.history: list[dict[str, Any]] = []
         self.order = EpochOrder(config.seed)
         self.watch = Watch(places.runtime, self.order, config.epochs, self.history)
@@ -171,7 +190,9 @@ class _Fitting:
                 monitor=early.monitor, patience=early.patience, min_delta=early.min_delta, restore_best_weights=True
             )
             deciding.append(self.stopping)
-        self.checkpoint = Checkpoint(places.checkpoint_folder, self.history, deciding)
+        self.checkpoint = Checkpoint(
+            places.checkpoint_folder, self.history, deciding, writes=distribution.is_chief, keep=places.keep
+        )
         logging: list[keras.callbacks.Callback] = []
         if places.log_folder is not None:
             # profile_batch and write_graph off: both cost seconds and megabytes that a table model does not repay.
@@ -187,24 +208,52 @@ class _Fitting:
 
     def run(self, model: keras.Model, done: int, train: Split, evaluation: Split) -> None:
         """Fit from epoch `done` on; when the checkpoint was the last one, only its best weights are put back."""
-        import tensorflow as tf
-
-        config = self.config
-        # With nothing left to train, fit still calls on_train_begin and on_train_end, which restore the best weights.
-        first = config.epochs if self.checkpoint.finished else done
-        try:
+        with self._memory_errors():
             model.fit(
-                training_dataset(train, config.batch_size, self.order),
-                epochs=config.epochs,
-                initial_epoch=first,
-                validation_data=evaluation_dataset(evaluation, max(config.batch_size, EVALUATION_BATCH_SIZE)),
+                training_dataset(train, self.config.batch_size, self.order),
+                epochs=self.config.epochs,
+                initial_epoch=self._first_epoch(done),
+                validation_data=evaluation_dataset(evaluation, max(self.config.batch_size, EVALUATION_BATCH_SIZE)),
                 callbacks=self.callbacks,
                 shuffle=False,
                 verbose=0,
             )
+
+    def run_together(self, model: keras.Model, done: int, train: Split, evaluation: Split, task: Task) -> None:
+        """Fit with the other copies; see `run`."""
+        from components.training.loop import Schedule, SynchronousLoop
+
+        config, distribution = self.config, self.distribution
+        evaluation_size = max(config.batch_size, EVALUATION_BATCH_SIZE)
+        schedule = Schedule(
+            self._first_epoch(done),
+            config.epochs,
+            config.batch_size,
+            evaluation_size + -evaluation_size % distribution.replicas,
+            distribution.steps_per_execution(config.steps_per_execution, train.steps(config.batch_size)),
+        )
+        with self._memory_errors():
+            loop = SynchronousLoop(model, distribution, task)
+            if not loop.agree(schedule.first_epoch):
+                raise ComponentError(
+                    f"This worker would go on after epoch {schedule.first_epoch}, and another one after another epoch.",
+                    remedy="All workers must read the same checkpoint: the pipeline's root must be shared by them.",
+                )
+            loop.fit(schedule, self.order, train, evaluation, self.callbacks)
+
+    def _first_epoch(self, done: int) -> int:
+        # With nothing left to train, on_train_begin and on_train_end still come, which restore the best weights.
+        return self.config.epochs if self.checkpoint.finished else done
+
+    @contextlib.contextmanager
+    def _memory_errors(self) -> Iterator[None]:
+        import tensorflow as tf
+
+        try:
+            yield
         except tf.errors.ResourceExhaustedError as error:
             raise ComponentError(
-                f"There was not enough memory for batches of {config.batch_size} rows.",
+                f"There was not enough memory for batches of {self.config.batch_size} rows.",
                 spec_path="training.batch_size",
                 remedy="Lower training.batch_size, or set training.cache to never.",
             ) from error

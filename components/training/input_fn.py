@@ -39,9 +39,9 @@ class EpochOrder:
         self.seed = seed
         self.epoch = 0
 
-    def permutation(self, rows: int, block: int = 0) -> np.ndarray:
-        """Return this epoch's order of the rows, or of one block of them."""
-        return np.random.default_rng([self.seed, self.epoch, block]).permutation(rows)
+    def permutation(self, rows: int, block: int = 0, epoch: int | None = None) -> np.ndarray:
+        """Return the order of the rows, or of one block of them, in the current epoch or in the one that is named."""
+        return np.random.default_rng([self.seed, self.epoch if epoch is None else epoch, block]).permutation(rows)
 
 
 @dataclass(frozen=True)
@@ -129,21 +129,21 @@ def training_dataset(split: Split, batch_size: int, order: EpochOrder) -> Any:
             rows = tf.numpy_function(order.permutation, [tf.size(records), block], tf.int64)
             return tf.gather(records, tf.ensure_shape(rows, [None]))
 
-        blocks = _records(split).batch(SHUFFLE_ROWS).enumerate().map(_as_written(shuffled))
-        batches = _mapped(blocks.rebatch(batch_size), _parser(split))
+        blocks = records_of(split).batch(SHUFFLE_ROWS).enumerate().map(as_written(shuffled))
+        batches = mapped(blocks.rebatch(batch_size), parser(split))
     else:
-        rows, take = split.rows, _taker(split.columns)
+        rows, take = split.rows, taker(split.columns)
 
         def in_order(permutation: Any) -> Any:
             permutation = tf.ensure_shape(permutation, [rows])
-            return _mapped(
+            return mapped(
                 tf.data.Dataset.range(steps),
                 lambda step: take(permutation[step * batch_size : (step + 1) * batch_size]),
             )
 
         once = tf.data.Dataset.from_tensors(0)
-        orders = once.map(_as_written(lambda _: tf.numpy_function(lambda: order.permutation(rows), [], tf.int64)))
-        batches = orders.flat_map(_as_written(in_order))
+        orders = once.map(as_written(lambda _: tf.numpy_function(lambda: order.permutation(rows), [], tf.int64)))
+        batches = orders.flat_map(as_written(in_order))
     return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
 
 
@@ -153,28 +153,29 @@ def evaluation_dataset(split: Split, batch_size: int) -> Any:
 
     steps = split.steps(batch_size)
     if split.columns is None:
-        batches = _mapped(_records(split).batch(batch_size), _parser(split))
+        batches = mapped(records_of(split).batch(batch_size), parser(split))
         return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
-    rows, take = split.rows, _taker(split.columns)
+    rows, take = split.rows, taker(split.columns)
     starts = tf.data.Dataset.range(0, rows, batch_size)
-    batches = _mapped(starts, lambda start: take(tf.range(start, tf.minimum(start + batch_size, rows))))
+    batches = mapped(starts, lambda start: take(tf.range(start, tf.minimum(start + batch_size, rows))))
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _as_written(function: Any) -> Any:
+def as_written(function: Any) -> Any:
     """Keep autograph away: there is no `if` or `for` to convert, and looking for them takes longer than tracing."""
     import tensorflow as tf
 
     return tf.autograph.experimental.do_not_convert(function)
 
 
-def _mapped(dataset: Any, function: Any) -> Any:
+def mapped(dataset: Any, function: Any) -> Any:
+    """Map in parallel, in order."""
     import tensorflow as tf
 
-    return dataset.map(_as_written(function), num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.map(as_written(function), num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _taker(columns: Columns) -> Any:
+def taker(columns: Columns) -> Any:
     """Return a function from row numbers to a batch; the data are captured tensors, not constants of its graph."""
     import tensorflow as tf
 
@@ -190,7 +191,8 @@ def _taker(columns: Columns) -> Any:
     return take
 
 
-def _records(split: Split) -> Any:
+def records_of(split: Split) -> Any:
+    """Return the serialized examples of a split's files."""
     import tensorflow as tf
 
     files = sorted(
@@ -199,7 +201,8 @@ def _records(split: Split) -> Any:
     return tf.data.TFRecordDataset(files, compression_type="GZIP" if files[0].endswith(".gz") else None)
 
 
-def _parser(split: Split) -> Any:
+def parser(split: Split) -> Any:
+    """Return a function from serialized examples to a batch."""
     import tensorflow as tf
 
     spec = example_spec(split.inputs, split.task, split.weighted)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from components.engine.progress import report
 from components.errors import ComponentError
 from components.features import Task
 from components.model.config import ModelConfig
 from components.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from components.training.fit import Places
 
 MODEL_FILE = "model.keras"
 SAMPLE_FILE = "sample.json"
@@ -33,6 +37,7 @@ class Job:
         serving_folder: where in it the SavedModel goes.
         run_folder: the ModelRun artifact.
         raw_folder: raw examples of the eval split, for the sample.
+        checkpoints: where checkpoints go; None derives it from the pipeline's root.
     """
 
     config: dict[str, Any]
@@ -44,6 +49,7 @@ class Job:
     serving_folder: Path
     run_folder: Path
     raw_folder: str
+    checkpoints: Path | None = None
 
     @classmethod
     def of(cls, fn_args: Any) -> Job:
@@ -65,6 +71,8 @@ class Job:
     @property
     def checkpoint_folder(self) -> Path | None:
         """Where a training that is cut off leaves what it has; keyed, so that only the same training finds it."""
+        if self.checkpoints is not None:
+            return self.checkpoints
         key = self.runtime.get("trainer_key")
         return Path(self.runtime["root"], "checkpoints", key) if key else None
 
@@ -77,12 +85,23 @@ def _folder(patterns: list[str]) -> str:
 
 
 def run_fn(fn_args: Any) -> None:
-    """Fit and export; called by TFX with its `FnArgs`."""
-    run_job(Job.of(fn_args))
+    """Fit and export, here or in several workers; called by TFX with its `FnArgs`."""
+    job = Job.of(fn_args)
+    if job.config["training"]["strategy"] == "multi_worker":
+        from components.training.launch import launch
+
+        launch(job)
+    else:
+        run_job(job)
 
 
-def run_job(job: Job) -> None:
+def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | None = None) -> None:
     """Fit the model, export it, and write history, summary and sample.
+
+    Args:
+        job: what to do.
+        distribution: the other workers, when this is one of several; only their chief exports and writes.
+        keep: called with the folder of checkpoints after each one.
 
     Raises:
         ComponentError: the data, the model or the training cannot be used; says where in the spec.
@@ -95,7 +114,7 @@ def run_job(job: Job) -> None:
             remedy="Unset KERAS_BACKEND, or set it to tensorflow.",
         )
     keras.backend.clear_session()
-    from components.training.fit import Places, fit
+    from components.training.fit import fit
     from components.training.input_fn import open_split
     from components.transform.outputs import label_vocabulary, model_inputs, num_classes
 
@@ -115,14 +134,25 @@ def run_job(job: Job) -> None:
         task,
         train,
         evaluation,
-        Places(job.runtime, job.checkpoint_folder, job.run_folder / LOG_FOLDER if config.tensorboard else None),
+        _places(job, config, distribution, keep),
     )
+    if distribution is not None and not distribution.is_chief:
+        return
     report(job.runtime, "Trainer", "exporting the model")
     vocabulary = label_vocabulary(job.transform_graph)
     _export(job, result.model, tuple(each.name for each in inputs), task, vocabulary)
     _write_facts(job, result, {"train": train, "eval": evaluation})
     if job.checkpoint_folder is not None:
         shutil.rmtree(job.checkpoint_folder, ignore_errors=True)
+
+
+def _places(job: Job, config: TrainingConfig, distribution: Any, keep: Callable[[Path], None] | None) -> Places:
+    from components.training.fit import Places
+
+    if distribution is not None and not distribution.is_chief:
+        return Places({}, job.checkpoint_folder, distribution=distribution)
+    logs = job.run_folder / LOG_FOLDER if config.tensorboard else None
+    return Places(job.runtime, job.checkpoint_folder, logs, keep, distribution)
 
 
 def _build(job: Job, inputs: Any, classes: int) -> Any:

@@ -1,0 +1,207 @@
+"""Several copies of the model learn as one: a synchronous loop, since Keras 3's `fit` cannot drive several workers.
+
+Under a MultiWorkerMirroredStrategy, Keras 3.15's `fit` fails: it hands values of several copies to code that takes one.
+This loop does what `fit` does, callbacks included, with public calls of TensorFlow and Keras only.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from components.errors import ComponentError
+from components.features import Task
+from components.training import objective
+from components.training.distribution import Distribution
+from components.training.input_fn import EpochOrder, Split
+from components.training.shares import Batches, shared_evaluation_dataset, shared_training_dataset
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """From where to where.
+
+    Args:
+        first_epoch: epochs that are done already.
+        epochs: epochs in all.
+        batch_size: rows of a global batch.
+        evaluation_batch_size: rows of a global batch that is only evaluated.
+        steps_per_call: training steps per call into TensorFlow, at most.
+    """
+
+    first_epoch: int
+    epochs: int
+    batch_size: int
+    evaluation_batch_size: int
+    steps_per_call: int
+
+
+class SynchronousLoop:
+    """Trains copies of one model, each on its share of every batch; all end with the same weights.
+
+    The loss of a batch is the mean over the rows of the whole global batch, and gradients are summed over the copies
+    before they are applied: a step is the step that one process would make. Two things are each copy's own. Batch
+    normalization takes mean and variance of the copy's rows (moving averages are averaged over copies), and dropout
+    repeats one mask in every copy.
+
+    Args:
+        model: built in the strategy's scope, with its optimizer.
+        distribution: the strategy.
+        task: decides loss and metrics.
+    """
+
+    def __init__(self, model: keras.Model, distribution: Distribution, task: Task) -> None:
+        import keras
+
+        if distribution.share is None:
+            raise TypeError("the loop needs a distribution that knows its share")
+        self.model = model
+        self.share = distribution.share
+        self.strategy = distribution.strategy
+        self.loss = objective.loss(task)
+        # Keras's mean would be over the rows of one copy.
+        self.loss.reduction = "sum"
+        with distribution.scope():
+            self.metrics = [keras.metrics.Mean(name="loss"), *objective.metrics(task)]
+        self._kept = [each for each in model.non_trainable_variables if each.dtype.startswith(("float", "bfloat"))]
+        self._train = self._on_all_copies(self._training_step)
+        self._evaluate = self._on_all_copies(self._evaluation_step)
+
+    def fit(
+        self, schedule: Schedule, order: EpochOrder, train: Split, evaluation: Split, callbacks: Sequence[Any]
+    ) -> None:
+        """Train; stops early when a callback sets `model.stop_training`."""
+        import keras
+
+        training = Batches(train, schedule.batch_size, self.share)
+        evaluating = Batches(evaluation, schedule.evaluation_batch_size, self.share)
+        watching = keras.callbacks.CallbackList(
+            list(callbacks),
+            add_history=False,
+            model=self.model,
+            epochs=schedule.epochs,
+            steps=training.steps,
+            verbose=0,
+        )
+        self.model.stop_training = False
+        watching.on_train_begin()
+        logs: dict[str, float] = {}
+        if schedule.first_epoch < schedule.epochs:
+            rows = self._distributed(shared_training_dataset(training, order, schedule.first_epoch))
+            checks = self._distributed(shared_evaluation_dataset(evaluating))
+            for epoch in range(schedule.first_epoch, schedule.epochs):
+                watching.on_epoch_begin(epoch)
+                logs = self._train_epoch(rows, training.steps, schedule.steps_per_call, watching)
+                logs |= self._evaluate_epoch(checks, evaluating.steps)
+                watching.on_epoch_end(epoch, logs)
+                if self.model.stop_training:
+                    break
+        watching.on_train_end(logs)
+        if not self.agree(zlib.crc32(b"".join(each.tobytes() for each in self.model.get_weights())) >> 8):
+            raise ComponentError(
+                "The workers ended with different weights.",
+                remedy="Train on machines of one kind; if they are, please report it: this must not happen.",
+            )
+
+    def _train_epoch(self, rows: Iterator[Any], steps: int, at_once: int, watching: Any) -> dict[str, float]:
+        done = 0
+        while done < steps:
+            count = min(at_once, steps - done)
+            watching.on_train_batch_begin(done)
+            loss = self._train(rows, count)
+            done += count
+            watching.on_train_batch_end(done - 1, {"loss": float(loss)})
+        self._average_statistics()
+        return self._take_metrics("")
+
+    def agree(self, number: int) -> bool:
+        """Say whether every process names the same number below 2^24; all of them must ask at the same point."""
+        import tensorflow as tf
+
+        def compared() -> Any:
+            context = tf.distribute.get_replica_context()
+            value = tf.constant(float(number), tf.float64)
+            return context.all_reduce("SUM", value), context.all_reduce("SUM", value * value)
+
+        total, squares = (float(self._local(each)) for each in tf.function(lambda: self.strategy.run(compared))())
+        copies = self.strategy.num_replicas_in_sync
+        return total == copies * number and squares == copies * number * number
+
+    def _average_statistics(self) -> None:
+        """Give every copy the same moving averages: batch normalization has counted each copy's rows apart."""
+        import tensorflow as tf
+
+        if self._kept:
+            read = lambda: tf.distribute.get_replica_context().all_reduce(  # noqa: E731
+                "MEAN", [tf.convert_to_tensor(each.value) for each in self._kept]
+            )
+            for variable, mean in zip(self._kept, tf.function(lambda: self.strategy.run(read))(), strict=True):
+                variable.assign(self._local(mean))
+
+    def _local(self, value: Any) -> Any:
+        """Return what a value is on this process's first copy."""
+        return self.strategy.experimental_local_results(value)[0]
+
+    def _evaluate_epoch(self, rows: Iterator[Any], steps: int) -> dict[str, float]:
+        self._evaluate(rows, steps)
+        return self._take_metrics("val_")
+
+    def _take_metrics(self, prefix: str) -> dict[str, float]:
+        """Read what all copies have counted together, and begin anew; every process does so at the same point."""
+        found = {prefix + metric.name: float(metric.result()) for metric in self.metrics}
+        for metric in self.metrics:
+            metric.reset_state()
+        return found
+
+    def _distributed(self, dataset: Any) -> Iterator[Any]:
+        return iter(self.strategy.distribute_datasets_from_function(lambda _: dataset))
+
+    def _on_all_copies(self, step: Any) -> Any:
+        """Return a function that runs a step on every copy several times and returns the last loss of all of them."""
+        import tensorflow as tf
+
+        def once(rows: Iterator[Any]) -> Any:
+            return self.strategy.reduce("SUM", self.strategy.run(step, args=(next(rows),)), axis=None)
+
+        def several(rows: Iterator[Any], count: Any) -> Any:
+            loss = once(rows)
+            for _ in tf.range(count - 1):
+                loss = once(rows)
+            return loss
+
+        compiled = tf.function(several, reduce_retracing=True)
+        return lambda rows, count: compiled(rows, tf.constant(count))
+
+    def _training_step(self, batch: dict[str, Any]) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss = self._loss(batch, training=True)
+        variables = self.model.trainable_variables
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        self.model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return loss
+
+    def _evaluation_step(self, batch: dict[str, Any]) -> Any:
+        return self._loss(batch, training=False)
+
+    def _loss(self, batch: dict[str, Any], *, training: bool) -> Any:
+        """Return this copy's part of the mean loss over the global batch, and count the metrics."""
+        import tensorflow as tf
+
+        output = self.model(batch["features"], training=training)
+        loss = self.loss(batch["label"], output, sample_weight=batch["weight"]) / batch["rows"]
+        if self.model.losses:
+            # Regularization belongs to the weights, not to rows: all copies together add it once.
+            loss += tf.add_n(self.model.losses) / self.strategy.num_replicas_in_sync
+        own = tf.reduce_sum(batch["counts"])
+        average, *metrics = self.metrics
+        average.update_state(loss * batch["rows"] / tf.maximum(own, 1.0), sample_weight=own)
+        for metric in metrics:
+            metric.update_state(batch["label"], output, sample_weight=batch["weight"])
+        return loss
