@@ -37,22 +37,20 @@ def resource_problems(loaded: LoadedSpec) -> Iterator[Problem]:
     yield from find_problems(loaded, pools)
 
 
-def find_problems(
-    loaded: LoadedSpec, pools: Mapping[str, NodePool], *, whatever_is_written: bool = False
-) -> list[Problem]:
+def find_problems(loaded: LoadedSpec, pools: Mapping[str, NodePool], *, on_cluster: bool = False) -> list[Problem]:
     """Return every problem of the section.
 
     Args:
         loaded: the spec.
         pools: the node pools there are.
-        whatever_is_written: also say that the training does not fit a pool that nobody named. A spec that never leaves
-            this machine need not name one.
+        on_cluster: also say that the training does not fit a pool that nobody named; a spec that never leaves this
+            machine need not name one.
     """
     spec = loaded.spec
     found = list(_unknown(spec, pools))
     if not found:
         found = [problem for key in spec.resources.written() for problem in _step(key, spec, pools)]
-        found += _training(spec, pools, whatever_is_written)
+        found += _training(spec, pools, on_cluster)
     return [
         Problem(".".join(place), received, expected, remedy, loaded.source.file, loaded.source.line(place))
         for place, received, expected, remedy in found
@@ -157,7 +155,7 @@ def _amounts(step: StepResources) -> Iterator[tuple[str, str, str, str]]:
         )
 
 
-def _training(spec: PipelineSpec, pools: Mapping[str, NodePool], whatever_is_written: bool) -> Iterator[Found]:
+def _training(spec: PipelineSpec, pools: Mapping[str, NodePool], on_cluster: bool) -> Iterator[Found]:
     """The training's strategy fits the Trainer's pool and workers, and the batch divides among its replicas."""
     resources, strategy = spec.resources, str(spec.training.strategy)
     try:
@@ -179,7 +177,7 @@ def _training(spec: PipelineSpec, pools: Mapping[str, NodePool], whatever_is_wri
             "Set it, or remove workers.",
         )
     key = next((key for key in ("trainer", "default") if (getattr(resources, key) or StepConfig()).pool), None)
-    if key or whatever_is_written:
+    if key or on_cluster:
         at = ("resources", key) if key else ("training", "strategy")
         if strategy not in step.pool.strategies:
             yield at, *_unfit(strategy, step, pools)

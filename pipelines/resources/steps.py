@@ -180,7 +180,7 @@ def _resolved(loaded: LoadedSpec, pools: Mapping[str, NodePool] | None) -> dict[
     from pipelines.resources.checks import find_problems  # it needs what is defined here
 
     known = _known_pools(loaded, pools)
-    if found := find_problems(loaded, known, whatever_is_written=True):
+    if found := find_problems(loaded, known, on_cluster=True):
         raise SpecError(found)
     return {key: resolve_step(key, loaded.spec.resources, known) for key in STEPS}
 
