@@ -13,16 +13,18 @@ import contextlib
 import getpass
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from components.data import preflight, source
-from components.errors import ComponentError, Problem, SpecError
-from components.serving import predict
-from pipelines import build, log_file
+from components.engine.storage import StorageError
+from components.errors import Problem, SpecError
+from components.serving import predict, shelf
+from pipelines import build, log_file, metadata_store
+from pipelines.failure import failure_of
 from pipelines.plan import EVERYTHING, Choices, Plan, make_plan
 from pipelines.run_record import RunRecorder, RunResult
 from pipelines.runners.runner import Job, NodeFailedError, NodeResult, Runner, Watcher
@@ -45,7 +47,7 @@ class Pipeline:
     def __init__(self, loaded: LoadedSpec, root: str | Path | None = None) -> None:
         self.loaded = loaded
         self.spec = loaded.spec
-        self.root = PipelineRoot(root or DEFAULT_HOME / loaded.spec.name)
+        self.root = PipelineRoot(root or DEFAULT_HOME / loaded.spec.name, loaded.spec.metadata.name)
         # a path typed on the command line starts where it was typed
         start = Path.cwd() if "data.path" in loaded.overrides else loaded.base_dir
         self.data_path = source.resolve(self.spec.data.path, start)
@@ -79,6 +81,7 @@ class Pipeline:
         Raises:
             SpecError: the raw data are not there.
         """
+        self.root.refresh()
         listed = source.list_files(self.data_path, self.spec.data.format, self.spec.data.selection)
         files = tuple(source.with_digests(listed, self.root.folder / "state" / "digests.json"))
         nodes = build.pipeline_nodes(self.loaded, _override(override_gate))
@@ -112,6 +115,8 @@ class Pipeline:
             plan = self.plan(choices, override_gate)
             if not plan.all_cached:
                 self.check_data()
+                self._check_store()
+            self.root.fetch_shown({s.node.name: s.record.output_uris for s in plan.steps if s.record})
             job = self._job(plan, now)
             name_lock(job.run_id)
             results = [NodeResult(s.node.name, s.node.section, "waiting", s.why, s.key) for s in plan.steps]
@@ -119,16 +124,27 @@ class Pipeline:
             screen = stack.enter_context(log_file.redirected(job.run_dir / "log.txt"))
             watcher = _Recording(stack.enter_context(watch(screen)) if watch else Watcher(), recorder)
             watcher.changed(results)
-            result = self._execute(job, runner, watcher, results, recorder)
-            return self._with_report(result)
+            try:
+                result = self._execute(job, runner, watcher, results, recorder)
+            except BaseException:
+                with contextlib.suppress(StorageError):
+                    self.root.send_run(job.run_dir)
+                raise
+            return self._sent(self._with_report(result))
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the record of every run, oldest first."""
+        self.root.refresh()
         return self.root.runs()
 
-    def serving_folder(self) -> Path:
-        """Return where blessed models are pushed to: TF Serving's base path of this model."""
-        return self.root.folder / self.spec.serving.push_to
+    def serving_folder(self, version: int | None = None) -> Path:
+        """Return where blessed models are pushed to: TF Serving's base path of this model.
+
+        Args:
+            version: which version to copy here when they are on a remote root; the newest when None.
+        """
+        place = shelf.place_of(self.spec.serving.push_to, self.root.place)
+        return shelf.local_versions(place, self.root.folder / "serving", version)
 
     def predict(self, rows: Any, version: int | None = None) -> predict.Predictions:
         """Answer with a pushed model, as its server would.
@@ -140,7 +156,8 @@ class Pipeline:
         Raises:
             SpecError: no such model was pushed, a column is missing, or a value cannot be what the model takes.
         """
-        model = self.serving_folder() if version is None else self.serving_folder() / str(version)
+        folder = self.serving_folder(version)
+        model = folder if version is None else folder / str(version)
         if isinstance(rows, str | Path):
             rows = predict.read_rows(rows, model)
         return predict.predict_rows(model, rows)
@@ -165,6 +182,7 @@ class Pipeline:
         """Return what every component is told about where it runs; nothing here changes a result."""
         return {
             "root": str(self.root.folder),
+            **({"remote": self.root.place} if self.root.mirror else {}),
             "data_path": self.data_path,
             "span": plan.span,
             "fingerprint": plan.fingerprint,
@@ -196,7 +214,7 @@ class Pipeline:
             logging.getLogger("sluice").error(
                 "%s failed:\n%s", failed.name, "".join(traceback.format_exception(failed))
             )
-            return recorder.write("failed", self._failure(failed, job))
+            return recorder.write("failed", failure_of(failed, self.loaded, job.run_dir / "log.txt"))
         except BaseException as error:
             recorder.write("failed", {"component": None, "message": repr(error), "log": str(job.run_dir / "log.txt")})
             raise
@@ -220,18 +238,6 @@ class Pipeline:
         if problems:
             raise SpecError([self._located(problem) for problem in problems])
 
-    def _failure(self, failed: NodeFailedError, job: Job) -> dict[str, Any]:
-        cause = _find_component_error(failed.cause)
-        where = cause.spec_path if cause and cause.spec_path else None
-        return {
-            "component": failed.name,
-            "message": cause.message if cause else _last_line(failed.cause),
-            "spec_path": where,
-            "spec_line": self.loaded.where(where) if where else None,
-            "remedy": cause.remedy if cause else "",
-            "log": str(job.run_dir / "log.txt"),
-        }
-
     def _with_report(self, result: RunResult) -> RunResult:
         from components.report import page
 
@@ -241,6 +247,24 @@ class Pipeline:
             # a page that cannot be drawn must not turn a finished run into a failed one
             logging.getLogger("sluice").exception("the report could not be written")
         return result
+
+    def _sent(self, result: RunResult) -> RunResult:
+        """Send the run's folder to a remote root; a run that failed has said what there is to say."""
+        try:
+            self.root.send_run(result.folder)
+        except StorageError as error:
+            if result.status == "failed":
+                return result
+            message = f"The run ended ({result.status}), but what it says of itself could not be sent: {error.message}"
+            raise StorageError(message, remedy=f"It is in {result.folder}; the next run here sends it.") from error
+        return result
+
+    def _check_store(self) -> None:
+        """Log in to the metadata store before the first component runs."""
+        try:
+            metadata_store.check(self.spec.metadata)
+        except SpecError as error:
+            raise SpecError([self._located(problem) for problem in error.problems]) from error
 
     def _located(self, problem: Problem) -> Problem:
         if problem.file:
@@ -270,18 +294,3 @@ class _Recording(Watcher):
 
 def _override(reason: str | None) -> dict[str, str] | None:
     return None if reason is None else {"reason": reason, "by": getpass.getuser()}
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _find_component_error(error: BaseException) -> ComponentError | None:
-    return next((item for item in _chain(error) if isinstance(item, ComponentError)), None)
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:1000]

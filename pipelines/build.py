@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipelines.metadata_store import connection_config
 from pipelines.node import Node
 from pipelines.spec import LoadedSpec, PipelineSpec
 
@@ -167,7 +168,7 @@ def build_pipeline(nodes: tuple[Node, ...], spec: PipelineSpec, runtime: Mapping
         spec: the whole declaration.
         runtime: where and how components run; `root` is the folder of artifacts and of ML Metadata.
     """
-    from tfx.orchestration import metadata, pipeline
+    from tfx.orchestration import pipeline
 
     made: dict[str, Any] = {}
     for node in nodes:
@@ -180,7 +181,9 @@ def build_pipeline(nodes: tuple[Node, ...], spec: PipelineSpec, runtime: Mapping
         pipeline_root=f"{runtime['root']}/artifacts",
         components=list(made.values()),
         enable_cache=False,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(f"{runtime['root']}/metadata.sqlite"),
+        metadata_connection_config=connection_config(
+            spec.metadata, f"{runtime['root']}/metadata.sqlite", with_password=False
+        ),
         beam_pipeline_args=list(spec.engine.beam_pipeline_args),
     )
 

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from components.data.source import SourceFile
@@ -140,7 +139,7 @@ class _Planner:
     def __init__(self, nodes: dict[str, Node], root: PipelineRoot, fingerprint: str, choices: Choices) -> None:
         self.nodes, self.root, self.fingerprint, self.choices = nodes, root, fingerprint, choices
         self.steps: dict[str, Step] = {}
-        self.usable = root.metadata.is_file()
+        self.usable = root.has_metadata
 
     def step(self, name: str) -> Step:
         if name not in self.steps:
@@ -152,7 +151,7 @@ class _Planner:
         """The model to compare with: the latest blessed one that is not the candidate itself."""
         trainer = self.step("Trainer") if "Trainer" in self.nodes else None
         own = trainer.record.output_uris["model"] if trainer and trainer.record else None
-        return self.root.registry.latest_blessed(excluding_model_uri=own)
+        return self.root.latest_blessed(own)
 
     def _decide(self, node: Node) -> Step:
         # only what a node reads counts: what merely comes before it would make the baseline depend on itself
@@ -195,21 +194,22 @@ class _Planner:
         }
 
     def _stale(self, node: Node, record: Record) -> str | None:
-        gone = [uri for uri in record.output_uris.values() if not Path(uri).is_dir()]
+        gone = [uri for uri in record.output_uris.values() if not self.root.holds(uri)]
         if gone:
             return f"its output {gone[0]} is gone"
         for name, source in node.inputs.items():
             made = self.steps[source.node].record
             if made is not None and made.output_uris[source.key] != record.inputs.get(name):
                 return f"{source.node} was made again since"
-        if node.name == "Pusher" and (version := record.summary.get("version")):
-            newest = self.root.registry.all()[-1:]
-            if not newest or newest[0].version != version:
-                return f"version {version} is not the newest one served"
+        version = record.summary.get("version") if node.name == "Pusher" else None
+        if version and self.root.registry.versions()[-1:] != [version]:
+            return f"version {version} is not the newest one served"
         return None
 
     def _what_changed(self, node: Node, facts: dict[str, Any]) -> str:
         latest = self.root.latest_record(node.name) if self.usable else None
+        if latest is not None and latest.store != self.root.store:
+            return f"its record is in another metadata store, {latest.store}"
         return "it never ran here" if latest is None else explain(latest.facts, facts, self.nodes[node.name])
 
     def _from_here_on(self, name: str) -> bool:

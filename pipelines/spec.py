@@ -22,6 +22,7 @@ from components.retraining.config import RetrainingConfig
 from components.serving.config import ServingConfig
 from components.training.config import TrainingConfig
 from components.transform.config import TransformConfig
+from pipelines.metadata_store import MetadataConfig
 from pipelines.notify import NotifyConfig
 from pipelines.resources.checks import resource_problems
 from pipelines.resources.config import ResourcesConfig
@@ -54,6 +55,7 @@ class PipelineSpec(Section):
     notify: NotifyConfig | None = None
     schedule: ScheduleConfig | None = None
     retraining: RetrainingConfig | None = None
+    metadata: MetadataConfig = MetadataConfig()
 
     @model_validator(mode="after")
     def _default_chains(self) -> PipelineSpec:

@@ -1,4 +1,4 @@
-"""What a pipeline leaves on disk: its folder, one record per finished component, one folder per run, one lock."""
+"""What a pipeline leaves behind: its folder, one record per finished component, one folder per run, one lock."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from components.engine.storage import StorageError, is_remote
 from components.errors import Problem, SpecError
-from components.registry import Registry
+from components.registry import BlessedModel, Registry, below_root
+from pipelines.lease import Lease
+from pipelines.mirror import Mirror
+
+SQLITE = "sqlite"
+"""Name of the metadata store that is a file in the pipeline's folder."""
+SHOWN = (("Evaluator", "evaluation"), ("Trainer", "model_run"), ("StatisticsGen", "statistics"))
+"""Outputs that a run's page and a comparison of runs read."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,7 @@ class Record:
         seconds: wall time.
         peak_memory_mb: largest resident memory of the process while it ran, MB.
         summary: the component's own `summary.json`.
+        store: the metadata store that its artifact ids are of.
     """
 
     node: str
@@ -42,6 +52,7 @@ class Record:
     seconds: float
     peak_memory_mb: float
     summary: dict[str, Any] = field(default_factory=dict)
+    store: str = SQLITE
 
     @property
     def output_uris(self) -> dict[str, str]:
@@ -53,17 +64,94 @@ class PipelineRoot:
     """The folder of one pipeline: `artifacts/ checkpoints/ registry/ runs/ serving/ state/ metadata.sqlite`.
 
     Args:
-        folder: where it is; made when something is first written.
+        folder: where it is, a path or a URL; made when something is first written. Of a URL, `folder` is the local one
+            in which its runs work, and `mirror` copies between the two.
+        store: name of the metadata store.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder).resolve()
+    def __init__(self, folder: str | Path, store: str = SQLITE) -> None:
+        self.store = store
+        self.mirror = Mirror(str(folder)) if is_remote(folder) else None
+        self.folder = self.mirror.workspace if self.mirror else Path(folder).resolve()
         self.metadata = self.folder / "metadata.sqlite"
         self.registry = Registry(self.folder / "registry")
 
+    @property
+    def has_metadata(self) -> bool:
+        """True when there is a metadata store that records can refer to."""
+        return self.store != SQLITE or self.metadata.is_file()
+
+    @property
+    def place(self) -> str:
+        """Path or URL of the root, with the URL's options."""
+        return self.mirror.remote.full_url if self.mirror else str(self.folder)
+
+    def identity(self) -> str:
+        """Return an id that is this root's alone and stays with it; made when it is first asked for."""
+        name = "state/identity.json"
+        known = read_json(self.folder / name)
+        if known is None:
+            known = {"id": uuid.uuid4().hex[:12]}
+            write_json(self.folder / name, known)
+            if self.mirror:
+                self.mirror.send_file(name)
+        return str(known["id"])
+
+    def refresh(self) -> None:
+        """Bring here what others wrote to a remote root; nothing is to be done for a local one.
+
+        Raises:
+            SpecError: the root cannot be reached.
+        """
+        if self.mirror is None or self.mirror.lease is not None:
+            return  # while this run holds the root nobody else writes to it
+        try:
+            self.mirror.refresh()
+        except StorageError as error:
+            raise SpecError([Problem("--root", error.message, "a root that can be used", error.remedy)]) from error
+
+    def holds(self, folder: str) -> bool:
+        """Return True when an output of a finished component is still there."""
+        return self.mirror.holds(folder) if self.mirror else Path(folder).is_dir()
+
+    def fetch(self, folders: Iterable[str]) -> None:
+        """Bring outputs here that lie only at a remote root.
+
+        Raises:
+            StorageError: one is gone, or did not come whole.
+        """
+        if self.mirror:
+            self.mirror.fetch(folders)
+
+    def fetch_shown(self, outputs: Mapping[str, Mapping[str, str]]) -> None:
+        """Bring the outputs here that a page or a comparison reads, as far as they are still there.
+
+        Args:
+            outputs: component name to its outputs' names and folders.
+        """
+        for node, key in SHOWN:
+            if folder := outputs.get(node, {}).get(key):
+                with contextlib.suppress(StorageError):
+                    self.fetch([folder])
+
+    def send_run(self, folder: Path, *, whole: bool = True) -> None:
+        """Send the folder of a run to a remote root; `whole=False` sends only how far it has come.
+
+        Raises:
+            StorageError: it could not be sent; the next run here sends it.
+        """
+        if self.mirror:
+            self.mirror.send_run(folder, whole=whole)
+
+    def latest_blessed(self, candidate: str | None) -> BlessedModel | None:
+        """Return the newest model that passed its gate and was not made from the candidate, a Model artifact here."""
+        known_as = below_root(candidate, self.folder) if candidate and self.mirror else candidate
+        return self.registry.latest_blessed(excluding_model_uri=known_as)
+
     def record(self, node: str, key: str) -> Record | None:
-        """Return the record of a node with that key, or None."""
-        return _read_record(self.folder / "state" / node / f"{key}.json")
+        """Return the record of a node with that key, or None; one of another metadata store does not count."""
+        found = _read_record(self.folder / "state" / node / f"{key}.json")
+        return found if found is not None and found.store == self.store else None
 
     def latest_record(self, node: str) -> Record | None:
         """Return the record of a node that was written last, or None."""
@@ -71,8 +159,15 @@ class PipelineRoot:
         return _read_record(files[-1]) if files else None
 
     def write_record(self, record: Record) -> None:
-        """Write a record; a reader sees all of it or none."""
-        write_json(self.folder / "state" / record.node / f"{record.key}.json", asdict(record))
+        """Write a record; a reader sees all of it or none.
+
+        Raises:
+            StorageError: it, or what it speaks of, could not be sent to a remote root; the next run here sends it.
+        """
+        file = self.folder / "state" / record.node / f"{record.key}.json"
+        write_json(file, asdict(record))
+        if self.mirror:
+            self.mirror.send_record(record, file)
 
     def new_run(self) -> tuple[str, Path]:
         """Make the folder of a new run; return its id (time of the start, UTC) and the folder."""
@@ -95,15 +190,17 @@ class PipelineRoot:
         Raises:
             SpecError: there is no such run.
         """
+        self.refresh()
         runs = self.runs()
         offset = {"latest": -1, "previous": -2}.get(run_id)
         if offset is not None and len(runs) >= -offset:
-            return runs[offset]
+            run_id = runs[offset]["run_id"]
         found = [run for run in runs if run["run_id"] == run_id]
         if not found:
             known = ", ".join(run["run_id"] for run in runs[-5:]) or "none yet"
             problem = Problem("run", repr(run_id), f"one of the runs in {self.folder / 'runs'}", f"Last ones: {known}.")
             raise SpecError([problem])
+        self.fetch_shown({node["name"]: node["outputs"] for node in found[0].get("nodes", ())})
         return found[0]
 
     @contextlib.contextmanager
@@ -129,7 +226,35 @@ class PipelineRoot:
                 file.flush()
 
             name(run_id)
-            yield name
+            if self.mirror is None:
+                yield name
+                return
+            with self._lease(self.mirror, run_id, wait=wait) as lease:
+
+                def name_both(run_id: str) -> None:
+                    name(run_id)
+                    lease.name(run_id)
+
+                yield name_both
+
+    @contextlib.contextmanager
+    def _lease(self, mirror: Mirror, run_id: str, *, wait: bool) -> Iterator[Lease]:
+        """Hold a remote root against the runs of other machines, then bring this folder up to date with it."""
+        lease = Lease(mirror.remote)
+        try:
+            mirror.remote.check()
+            lease.acquire(run_id, wait=wait)
+        except StorageError as error:
+            raise SpecError([Problem("--root", error.message, "a root that can be used", error.remedy)]) from error
+        try:
+            self.refresh()
+            self.identity()
+            mirror.lease = lease
+            mirror.settle()
+            yield lease
+        finally:
+            mirror.lease = None
+            lease.release()
 
     def _held(self, file: Any) -> Problem:
         file.seek(0)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -49,7 +48,7 @@ class SluiceDagRunner(LocalDagRunner):
 def main() -> None:
     """Build the pipeline and hand it to TFX."""
     root = os.environ.get("SLUICE_ROOT")
-    pipeline = Pipeline.load(os.environ.get("SLUICE_SPEC", "taxi"), root=Path(root) if root else None)
+    pipeline = Pipeline.load(os.environ.get("SLUICE_SPEC", "taxi"), root=root or None)
     SluiceDagRunner(pipeline).run(pipeline.tfx_pipeline())
 
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.engine.storage import is_remote, join
+from components.engine.storage import join
 from components.errors import ComponentError
 from components.registry import BlessedModel, Registry
 from components.serving.config import ServingConfig
 from components.serving.kept_models import KeptModels
-from components.serving.shelf import Shelf, shelf_at
+from components.serving.shelf import Shelf, place_of, shelf_at
 from components.serving.versions import SAVED_MODEL_FILE
 
 
@@ -82,7 +82,7 @@ def push(
         ComponentError: no SavedModel, an override without reason or author, or a folder that cannot be written.
     """
     place = str(root)
-    shelf, registry = shelf_at(_place_of(config.push_to, place)), Registry(join(place, "registry"))
+    shelf, registry = shelf_at(place_of(config.push_to, place)), Registry(join(place, "registry"))
     if not candidate.blessed and override is None:
         return Pushed(False, None, str(shelf), f"the gate refused the model: {_refusal(candidate.evaluation_uri)}")
     record = _record(candidate, None if candidate.blessed else override)
@@ -105,12 +105,6 @@ def push(
     return Pushed(
         True, record.version, shelf.destination(record.version), _why(record, override), override=record.override
     )
-
-
-def _place_of(push_to: str, root: str) -> str:
-    if is_remote(push_to) or is_remote(root):
-        return push_to if is_remote(push_to) else join(root, push_to)
-    return str(Path(root) / push_to)
 
 
 def _why(record: BlessedModel, override: Mapping[str, str] | None) -> str:

@@ -13,8 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from components.engine.storage import RemoteFolder, is_remote
-from components.engine.whole_folder import upload_files
+from components.engine.storage import RemoteFolder, is_remote, join
+from components.engine.whole_folder import download_files, upload_files
 from components.registry import BlessedModel
 from components.serving.versions import SAVED_MODEL_FILE, is_version_name, version_folder, versions
 
@@ -166,6 +166,38 @@ class RemoteShelf(Shelf):
         for name in self.remote.folders():
             if is_version_name(name) and int(name) not in whole and now - int(name) > _ABANDONED_AFTER_SECONDS:
                 self.remote.delete_folder(name)
+
+
+def local_versions(place: str, folder: Path, version: int | None = None) -> Path:
+    """Return a local base path, in TF Serving's layout, with the pushed versions that are asked for.
+
+    Args:
+        place: path or URL of the shelf.
+        folder: where versions of a remote shelf are copied to; others that lie there are deleted.
+        version: a version; the newest one when None.
+
+    Returns:
+        The shelf's own folder when it is on this machine, else `folder`, which is empty when there is no such version.
+    """
+    if not is_remote(place):
+        return Path(place)
+    shelf = RemoteShelf(place)
+    found = shelf.versions()
+    wanted = found[-1:] if version is None else [each for each in found if each == version]
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if not (entry.name.isdecimal() and int(entry.name) in wanted):
+            shutil.rmtree(entry, ignore_errors=True)
+    for each in wanted:
+        if not (folder / str(each)).is_dir():
+            download_files(shelf.remote, str(each), folder / str(each))
+    return folder
+
+
+def place_of(push_to: str, root: str) -> str:
+    """Return the path or URL of the shelf that a spec names: relative to the root, absolute, or a URL."""
+    if is_remote(push_to) or Path(push_to).is_absolute():
+        return push_to
+    return join(root, push_to)
 
 
 def describe(extra: Path, record: BlessedModel) -> None:

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.engine.storage import StorageError
+from components.errors import ComponentError
+from pipelines.metadata_store import connection_config
 from pipelines.plan import Plan, Step
 from pipelines.runners.monitor import Monitor
 from pipelines.runners.runner import Job, NodeFailedError, NodeResult, Runner, Watcher
-from pipelines.state import Record, read_json
+from pipelines.state import SQLITE, Record, read_json
 
 
 class BeamRunner(Runner):
@@ -50,6 +53,7 @@ class BeamRunner(Runner):
                         name: by_name[source.node].outputs[source.key] for name, source in step.node.inputs.items()
                     }
                     self._launch(step, launches, monitor, inputs, result)
+                    job.root.send_run(job.run_dir, whole=False)
                 watcher.changed(results)
 
     def launches(self, ir: Any, job: Job) -> Launches:
@@ -67,6 +71,7 @@ class BeamRunner(Runner):
         monitor.take_peak()
         started = time.perf_counter()
         try:
+            launches.job.root.fetch(inputs.values())
             outputs = launches.launch(step.node.name)
         except Exception as error:
             result.status = "failed"
@@ -85,8 +90,13 @@ class BeamRunner(Runner):
             seconds=result.seconds,
             peak_memory_mb=result.peak_memory_mb,
             summary=read_json(Path(first) / "summary.json") or {},
+            store=launches.job.root.store,
         )
-        launches.job.root.write_record(record)
+        try:
+            launches.job.root.write_record(record)
+        except StorageError as error:
+            result.status = "failed"
+            raise NodeFailedError(step.node.name, error) from error
         fill_from_record(result, record, "done")
 
 
@@ -118,18 +128,19 @@ class Launches:
     """
 
     def __init__(self, ir: Any, job: Job, operators: Mapping[type, Any] | None = None) -> None:
-        from tfx.orchestration import metadata
         from tfx.orchestration.local import runner_utils
         from tfx.orchestration.portable import runtime_parameter_utils
 
-        runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": job.run_id})
+        from pipelines.runners.connection import PatientMetadata
+
+        # other roots may share the store, with runs that began in the same second
+        self.run_suffix = f".{job.root.identity()}" if job.loaded.spec.metadata.mysql else ""
+        runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": job.run_id + self.run_suffix})
         self.ir = ir
         self.job = job
         self.operators = dict(operators or {})
         self.deployment = runner_utils.extract_local_deployment_config(ir)
-        self.connection = metadata.Metadata(
-            metadata.sqlite_metadata_connection_config(str(job.root.metadata)),
-        )
+        self.connection = PatientMetadata(connection_config(job.loaded.spec.metadata, job.root.metadata))
         self.artifacts = job.root.folder / "artifacts"
         self.nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
 
@@ -172,6 +183,8 @@ class Launches:
             contexts = context_lib.prepare_contexts(handle, node.contexts)
             ids = [output["artifact_id"] for output in record.outputs.values()]
             found = {artifact.id: artifact for artifact in handle.store.get_artifacts_by_id(ids)}
+            _check_known(record, found)
+            _move_here(handle, record, found)
             types = {kind.id: kind for kind in handle.store.get_artifact_types()}
             outputs = {
                 key: [
@@ -193,7 +206,7 @@ class Launches:
 
         with self.connection as handle:
             running = metadata_store_pb2.Execution.RUNNING
-            dead = [item for item in handle.store.get_executions() if item.last_known_state == running]
+            dead = [item for item in self._executions(handle.store) if item.last_known_state == running]
             for execution in dead:
                 execution.last_known_state = metadata_store_pb2.Execution.FAILED
                 for pattern in (f"*/*/{execution.id}", f"*/.system/*/{execution.id}"):
@@ -201,3 +214,34 @@ class Launches:
                         shutil.rmtree(folder, ignore_errors=True)
             if dead:
                 handle.store.put_executions(dead)
+
+    def _executions(self, store: Any) -> list[Any]:
+        """Return the executions of this root; a server holds those of others too, who may be at work."""
+        if not self.run_suffix:
+            return list(store.get_executions())
+        runs = [each for each in store.get_contexts_by_type("pipeline_run") if each.name.endswith(self.run_suffix)]
+        return [execution for run in runs for execution in store.get_executions_by_context(run.id)]
+
+
+def _check_known(record: Record, found: Mapping[int, Any]) -> None:
+    """Make sure that the metadata store has what a record refers to: somebody may have emptied it."""
+    for name, output in record.outputs.items():
+        if output["artifact_id"] not in found:
+            raise ComponentError(
+                f"The metadata store {record.store} has no artifact {output['artifact_id']}, "
+                f"the output {name} of {record.node} that run {record.run_id} made.",
+                spec_path=None if record.store == SQLITE else "metadata",
+                remedy="Was it emptied? Run once with --no-cache to fill it again.",
+            )
+
+
+def _move_here(handle: Any, record: Record, found: Mapping[int, Any]) -> None:
+    """Let the store say where artifacts are now: they may have been made on another machine."""
+    moved = []
+    for output in record.outputs.values():
+        artifact = found[output["artifact_id"]]
+        if artifact.uri != output["uri"]:
+            artifact.uri = output["uri"]
+            moved.append(artifact)
+    if moved:
+        handle.store.put_artifacts(moved)
