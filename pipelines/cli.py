@@ -12,10 +12,11 @@ from rich.table import Table
 
 from components.errors import SluiceError, SpecError
 from pipelines import log_file, screen
+from pipelines.commands.schedule import schedule
 from pipelines.spec import load_spec
 
 ROOT = click.option(
-    "--root", type=click.Path(path_type=Path), help="The pipeline's folder; .sluice/NAME when not given."
+    "--root", metavar="PLACE", help="The pipeline's folder: a path, s3://… or gs://…; .sluice/NAME when not given."
 )
 SPEC = click.argument("spec")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
@@ -27,7 +28,8 @@ def cli() -> None:
     """Raw data to a gated, served Keras model, from one YAML file.
 
     SPEC is a YAML file, or the name of a spec that ships with Sluice (see `sluice list`).
-    Exit codes: 0 pushed or nothing to do, 2 bad spec or command line, 3 gate blocked, 4 a component failed.
+    Exit codes: 0 pushed, nothing to do, or no new model wanted; 2 bad spec or command line; 3 gate blocked; 4 a
+    component failed.
     """
 
 
@@ -39,12 +41,13 @@ def cli() -> None:
 @click.option("--no-cache", is_flag=True, help="Run every component.")
 @click.option("--override-gate", metavar="REASON", help="Push whatever the gate says; who, when and why are recorded.")
 @click.option("--wait", is_flag=True, help="Wait for another run of this pipeline instead of refusing.")
+@click.option("--span", help="The newest span to read, a number or a date; short for data.span=…")
 @ROOT
 def run(spec: str, overrides: tuple[str, ...], no_cache: bool, **options: Any) -> None:
     """Run a pipeline in this process, on Apache Beam."""
     from pipelines.plan import Choices
 
-    pipeline = _pipeline(spec, overrides, options["root"])
+    pipeline = _pipeline(spec, _with_span(overrides, options["span"]), options["root"])
     choices = Choices(options["from_node"], options["to_node"], not no_cache)
     console = _console()
     console.print(f"[bold]{pipeline.spec.name}[/] · {pipeline.loaded.path}", soft_wrap=True)
@@ -58,13 +61,14 @@ def run(spec: str, overrides: tuple[str, ...], no_cache: bool, **options: Any) -
 @OVERRIDES
 @click.option("--from", "from_node", metavar="COMPONENT", help="As for run.")
 @click.option("--to", "to_node", metavar="COMPONENT", help="As for run.")
+@click.option("--span", help="As for run.")
 @ROOT
-def plan(spec: str, overrides: tuple[str, ...], from_node: str | None, to_node: str | None, root: Path | None) -> None:
+def plan(spec: str, overrides: tuple[str, ...], span: str | None, root: str | None, **options: Any) -> None:
     """Show what a run would do and why, without running anything."""
     from pipelines.plan import Choices
 
-    pipeline = _pipeline(spec, overrides, root)
-    planned = pipeline.plan(Choices(from_node, to_node))
+    pipeline = _pipeline(spec, _with_span(overrides, span), root)
+    planned = pipeline.plan(Choices(options["from_node"], options["to_node"]))
     screen.print_plan(_console(), pipeline.spec.name, planned, pipeline.check_data().rows)
 
 
@@ -123,7 +127,7 @@ def init(folder: Path, data: Path, label: str | None) -> None:
 @cli.command()
 @SPEC
 @ROOT
-def runs(spec: str, root: Path | None) -> None:
+def runs(spec: str, root: str | None) -> None:
     """List the runs of a pipeline, newest last."""
     from pipelines.comparison import runs_table
 
@@ -135,7 +139,7 @@ def runs(spec: str, root: Path | None) -> None:
 @click.argument("second")
 @click.option("--spec", default="taxi", show_default=True, help="The pipeline whose runs they are.")
 @ROOT
-def diff(first: str, second: str, spec: str, root: Path | None) -> None:
+def diff(first: str, second: str, spec: str, root: str | None) -> None:
     """Compare two runs: spec, data, code, metrics, slices. `previous` and `latest` name the last two."""
     from pipelines.comparison import compare, comparison_view
 
@@ -157,7 +161,7 @@ def doctor() -> None:
 @click.option("--rest-port", default=8501, show_default=True)
 @click.option("--grpc-port", default=8500, show_default=True)
 @ROOT
-def serve(spec: str, host: str, rest_port: int, grpc_port: int, root: Path | None) -> None:
+def serve(spec: str, host: str, rest_port: int, grpc_port: int, root: str | None) -> None:
     """Serve the pushed model over TF Serving's REST and gRPC interfaces."""
     from components.serving.server import main
 
@@ -171,7 +175,7 @@ def serve(spec: str, host: str, rest_port: int, grpc_port: int, root: Path | Non
 @click.option("--json", "json_rows", help="Rows as JSON: one object or a list of them.")
 @click.option("--version", type=int, help="A pushed version; the newest when not given.")
 @ROOT
-def predict(spec: str, rows: Path | None, json_rows: str | None, version: int | None, root: Path | None) -> None:
+def predict(spec: str, rows: Path | None, json_rows: str | None, version: int | None, root: str | None) -> None:
     """Answer with the pushed model: ROWS is a CSV, Parquet or JSON-lines file."""
     import json
 
@@ -193,7 +197,11 @@ def predict(spec: str, rows: Path | None, json_rows: str | None, version: int | 
         click.echo(json.dumps(answer))
 
 
-def _pipeline(spec: str, overrides: tuple[str, ...], root: Path | None) -> Any:
+def _with_span(overrides: tuple[str, ...], span: str | None) -> tuple[str, ...]:
+    return overrides if span is None else (*overrides, f"data.span={span}")
+
+
+def _pipeline(spec: str, overrides: tuple[str, ...], root: str | None) -> Any:
     from pipelines.api import Pipeline
 
     return Pipeline.load(spec, overrides, root)
@@ -201,6 +209,9 @@ def _pipeline(spec: str, overrides: tuple[str, ...], root: Path | None) -> Any:
 
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+cli.add_command(schedule)
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def _drift(uri: str, baselines: list[types.Artifact], columns: list[str]) -> dic
 
 
 def _facts(config: Mapping[str, Any], runtime: Mapping[str, Any], moved: dict[str, drift.Drift] | None) -> Facts:
-    now, root = runtime.get("now"), shared_root(runtime)
+    now, root = runtime.get("now"), str(runtime["root"])
     model = runtime["baseline"] if "baseline" in runtime else _latest_blessed(runtime)
     return Facts(
         now=datetime.fromisoformat(now) if now else datetime.now(UTC),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -88,6 +88,14 @@ class ScheduleConfig(Section):
             after = start - cron_slots.INSTANT
         slot = cron_slots.next_slot(self.cron, self.zone, after)
         return None if end is not None and slot > end else slot
+
+    def slot_before(self, moment: datetime) -> datetime | None:
+        """Return the last slot before a moment, in UTC, or None when there was none in nine years."""
+        for back in (timedelta(hours=4), timedelta(days=2), timedelta(days=40), timedelta(days=9 * 366)):
+            found = self.slots(moment - back, moment - cron_slots.INSTANT)
+            if found:
+                return found[-1]
+        return None
 
     def slots(self, after: datetime, until: datetime) -> list[datetime]:
         """Return the slots after a moment, up to and with another one, in UTC."""
