@@ -1,7 +1,7 @@
-"""Asks Kubeflow Pipelines: paths and encodings from kfp_server_api, patience and plain errors from here.
+"""Asks Kubeflow Pipelines: models, encodings and TLS from kfp_server_api, patience and plain errors from here.
 
 The generated client takes half an answer for text, does not repeat a request, and gives every failure the same
-exception; so it is used for what it does well and its answers are read here.
+exception, or none when a certificate is not trusted; so its lower half is used and its answers are read here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from pipelines.kubeflow.refusals import TOO_MANY_REQUESTS, ApiError, no_answer, not_json, refused, untrusted
 from pipelines.kubeflow.settings import KubeflowSettings
@@ -32,16 +33,18 @@ class KubeflowClient:
     """
 
     def __init__(self, settings: KubeflowSettings, sleep: Callable[[float], None] = time.sleep) -> None:
-        import kfp_server_api
+        from kfp_server_api import ApiClient, Configuration
+        from kfp_server_api.rest import RESTClientObject
 
-        configuration = kfp_server_api.Configuration(host=settings.address)
+        configuration = Configuration(host=settings.address)
         # urllib3's own retries know neither which requests are harmless nor what to say at the end
         configuration.retries = False
         if settings.ca_file:
             configuration.ssl_ca_cert = str(settings.ca_file)
         self.settings = settings
         self.sleep = sleep
-        self._api = kfp_server_api.ApiClient(configuration)
+        self._http = RESTClientObject(configuration)
+        self._plain = ApiClient(configuration).sanitize_for_serialization
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Ask; sent again when the server fails."""
@@ -121,32 +124,31 @@ class KubeflowClient:
         import urllib3
         from kfp_server_api.exceptions import ApiException
 
-        full = path if path.startswith("/apis/") else API + path
+        full = quote(path if path.startswith("/apis/") else API + path, safe="/:")
         headers = {"Accept": "application/json", "Content-Type": "multipart/form-data" if file else "application/json"}
         if token := self.settings.bearer_token():
             headers["Authorization"] = f"Bearer {token}"
-        seconds = self.settings.timeout_seconds
+        host, seconds = self.settings.address, self.settings.timeout_seconds
         try:
-            answer = self._api.call_api(
-                full,
+            answer = self._http.request(
                 method,
+                host + full,
                 query_params=list((query or {}).items()),
-                header_params=headers,
-                body=body,
-                post_params=[("uploadfile", (file[0], file[1].encode(), "application/yaml"))] if file else [],
-                _return_http_data_only=True,
+                headers=headers,
+                body=self._plain(body),
+                post_params=[("uploadfile", (file[0], file[1].encode(), "application/yaml"))] if file else None,
                 _preload_content=False,
                 _request_timeout=(min(CONNECT_SECONDS, seconds), seconds),
             )
             return answer.data.decode("utf-8", errors="replace")
         except ApiException as error:
             if not error.status:
-                raise untrusted(self.settings.address, Exception(error.reason)) from error
-            text = error.body.decode("utf-8", errors="replace") if isinstance(error.body, bytes) else error.body or ""
+                raise untrusted(host, error.reason) from error
+            text = (error.body or b"").decode("utf-8", errors="replace")
             wait = _seconds((error.headers or {}).get("Retry-After"))
-            raise refused(self.settings.address, f"{method} {full}", error.status, text, wait) from error
+            raise refused(host, f"{method} {full}", error.status, text, wait) from error
         except urllib3.exceptions.HTTPError as error:
-            raise no_answer(self.settings.address, f"{method} {full}", error, seconds) from error
+            raise no_answer(host, f"{method} {full}", error, seconds) from error
 
     def _json(self, method: str, path: str, text: str) -> Any:
         if not text.strip():

@@ -6,21 +6,13 @@ A cron expression of five fields is not refused there but read with the minutes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from components.errors import Problem, SpecError
+from pipelines.schedule.cron import FIELDS
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
-    ("minute", 0, 59, {}),
-    ("hour", 0, 23, {}),
-    ("day of month", 1, 31, {}),
-    ("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
-    ("day of week", 0, 7, {name: number for number, name in enumerate(_DAYS)}),
-)
 _DAY_MINUTES = 24 * 60
 
 Values = frozenset[int] | None
@@ -31,7 +23,7 @@ def kfp_cron(cron: str, time_zone: str, server_zone: str = "UTC") -> str:
     """Return the expression that fires at the same moments on the server.
 
     Args:
-        cron: five fields.
+        cron: five fields, as `pipelines.schedule.cron.check_cron` accepts them.
         time_zone: that they are meant in.
         server_zone: that the server counts in.
 
@@ -44,12 +36,9 @@ def kfp_cron(cron: str, time_zone: str, server_zone: str = "UTC") -> str:
         >>> kfp_cron("0 3 * * *", "Asia/Tokyo")
         '0 0 18 * * *'
     """
-    texts = cron.split()
-    if len(texts) != len(_FIELDS):
-        raise _refused(
-            "schedule.cron", repr(cron), "five fields: minute hour day month weekday", "Such as '0 3 * * *'."
-        )
-    minutes, hours, days, months, weekdays = (_values(text, *field) for text, field in zip(texts, _FIELDS, strict=True))
+    minutes, hours, days, months, weekdays = (
+        _values(text, low, high, names) for text, (_, low, high, names) in zip(cron.split(), FIELDS, strict=True)
+    )
     if weekdays is not None:
         weekdays = frozenset(day % 7 for day in weekdays)
     shift = _shift_minutes(time_zone, server_zone)
@@ -68,32 +57,22 @@ def kfp_cron(cron: str, time_zone: str, server_zone: str = "UTC") -> str:
     return " ".join(["0", *(_text(values) for values in (minutes, hours, days, months, weekdays))])
 
 
-def _values(text: str, name: str, low: int, high: int, names: dict[str, int]) -> Values:
+def _values(text: str, low: int, high: int, names: tuple[str, ...]) -> Values:
     """Return the values of one field, steps and ranges written out: there readers of cron differ."""
-    if text in {"*", "?"}:
+    if text == "*":
         return None
+    numbers = {name: number for number, name in enumerate(names, low)}
     found: set[int] = set()
     for part in text.lower().split(","):
-        span, _, step_text = part.partition("/")
+        span, _, step = part.partition("/")
         first, dash, last = span.partition("-")
-        try:
-            step = int(step_text) if step_text else 1
-            start = low if first == "*" else _number(first, names)
-            end = _number(last, names) if dash else high if first == "*" or step_text else start
-            if step < 1 or not (low <= start <= high and low <= end <= high):
-                raise ValueError(part)
-        except ValueError as error:
-            expected = "numbers, names, ranges, lists and steps, which is all that Kubeflow's scheduler knows"
-            raise _refused("schedule.cron", f"{text!r} as {name}", expected, "Write it with these.") from error
-        around = high - low + 1 if end < start else 0
-        # day 7 is day 0: a range over the end of the week must not count Sunday twice
-        size = 7 if high == 7 and around else around
-        found.update((value - low) % (size or high - low + 1) + low for value in range(start, end + size + 1, step))
-    # a weekday's star ends on Saturday
+        start = low if first == "*" else _number(first, numbers)
+        end = _number(last, numbers) if dash else high if first == "*" or step else start
+        found.update(range(start, end + 1, int(step or 1)))
     return frozenset(found)
 
 
-def _number(text: str, names: dict[str, int]) -> int:
+def _number(text: str, names: Mapping[str, int]) -> int:
     return names[text] if text in names else int(text)
 
 
@@ -101,8 +80,8 @@ def _shift_minutes(time_zone: str, server_zone: str) -> int | None:
     """Return by how much one zone is ahead of the other, or None when that changes within three years."""
     ours, theirs = ZoneInfo(time_zone), ZoneInfo(server_zone)
     now = datetime.now(UTC)
-    # the difference is looked at often enough to see the few days on which Europe and America disagree
-    moments = (now + timedelta(hours=6 * step) for step in range(4 * 365 * 3))
+    # every day, so that the few weeks are seen in which Europe and America disagree
+    moments = (now + timedelta(days=day) for day in range(3 * 365))
     differences = {
         (moment.astimezone(ours).utcoffset() or timedelta()) - (moment.astimezone(theirs).utcoffset() or timedelta())
         for moment in moments
@@ -136,7 +115,7 @@ def _text(values: Iterable[int] | None) -> str:
 
 
 def _moving(cron: str, time_zone: str, server_zone: str) -> SpecError:
-    return _refused(
+    problem = Problem(
         "schedule.time_zone",
         f"{cron!r} in {time_zone}, while the server counts in {server_zone}",
         "a schedule that is one and the same cron expression in the server's zone all year",
@@ -144,7 +123,4 @@ def _moving(cron: str, time_zone: str, server_zone: str) -> SpecError:
         f"ml-pipeline-scheduledworkflow to {time_zone} and say --server-time-zone {time_zone}; or use the CronJob in "
         f"k8s/, which has a zone of its own; or write the schedule in {server_zone}.",
     )
-
-
-def _refused(where: str, received: str, expected: str, remedy: str) -> SpecError:
-    return SpecError([Problem(where, received, expected, remedy)])
+    return SpecError([problem])

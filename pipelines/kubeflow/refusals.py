@@ -99,9 +99,9 @@ def no_answer(host: str, request: str, error: Exception, seconds: float) -> ApiE
     )
 
 
-def untrusted(host: str, error: Exception) -> ApiError:
+def untrusted(host: str, reason: str) -> ApiError:
     """Explain a TLS handshake that failed."""
-    received = f"{host} proves its name with a certificate that is not trusted here: {str(error).splitlines()[-1]}"
+    received = f"{host} proves its name with a certificate that is not trusted here: {reason.splitlines()[-1]}"
     remedy = "Give the certificates of your organisation with --ca-file, or use the name that the certificate is for."
     return ApiError("alien", Problem("--host", received, "a certificate that can be checked", remedy))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
+from zoneinfo import available_timezones
 
 from components.errors import Problem, SpecError
 from pipelines.kubeflow import recurring
@@ -23,34 +24,21 @@ from pipelines.kubeflow.upload import (
     pipeline_name,
     upload,
 )
+from pipelines.schedule.config import ScheduleConfig
 
 SCHEDULED_PARAMETER = "scheduled_time"
 """A pipeline with a parameter of this name is told for which slot it runs."""
 SCHEDULED_TIME = "[[ScheduledTime]]"
 """What the scheduler replaces by the time of the slot, `20261124030000`."""
-MOST_AT_ONCE = 10
-"""More runs of one schedule at the same time the server refuses."""
-
-
-class Schedule(Protocol):
-    """Section `schedule` of a spec, as `pipelines.schedule.config.ScheduleConfig` is one."""
-
-    cron: str
-    time_zone: str
-    catch_up: bool
-    max_concurrency: int
-    start: datetime | None
-    end: datetime | None
 
 
 def apply_schedule(
-    schedule: Schedule | None,
+    schedule: ScheduleConfig | None,
     settings: KubeflowSettings,
     compiled: Compiled,
     *,
     parameters: Mapping[str, Any] | None = None,
     server_time_zone: str = "UTC",
-    connection: Callable[[KubeflowSettings], KubeflowClient] = KubeflowClient,
 ) -> str:
     """Make the server run the pipeline on the spec's schedule; does nothing when it does so already.
 
@@ -63,7 +51,6 @@ def apply_schedule(
         compiled: the pipeline.
         parameters: of every run.
         server_time_zone: that the server counts in; it tells nobody, so the user has to know it.
-        connection: makes the client; for tests.
 
     Returns:
         What was done, in a sentence.
@@ -71,42 +58,25 @@ def apply_schedule(
     Raises:
         SpecError: the spec has no schedule, it cannot be told to this server, or the server refuses.
     """
-    name = pipeline_name(compiled)
-    checked = _check(schedule)
-    cron = kfp_cron(checked.cron, checked.time_zone, server_time_zone)
+    wanted = _present(schedule)
+    cron = kfp_cron(wanted.cron, wanted.time_zone, _known_zone(server_time_zone))
     given = dict(parameters or {})
     if SCHEDULED_PARAMETER in parameter_definitions(compiled):
         given.setdefault(SCHEDULED_PARAMETER, SCHEDULED_TIME)
     check_parameters(compiled, given)
-    server = connect(connection(settings), name)
+    server = connect(KubeflowClient(settings), pipeline_name(compiled))
     version = upload(server, compiled)
-    body = _body(checked, server, version, given, cron)
-    content = recurring.content_of(body)
-    there = recurring.find(server.client, server.namespace, name)
-    same = next((each for each in there if each.content == content), None)
-    others = [each for each in there if each is not same]
-    # one that is switched on is what makes the pipeline run today, so the new one is switched on too
-    paused = bool(there) and not any(each.enabled for each in there)
-    if same is None:
-        body.mode = "DISABLE" if paused else "ENABLE"
-        body.description = f"Schedule of {name}, applied by Sluice. {recurring.mark(content)}"
-        recurring.create(server, body)
-    elif not paused and not same.enabled:
-        recurring.switch(server.client, same.recurring_id, True)
-    for each in others:
-        recurring.remove(server.client, each.recurring_id)
-    return _told(name, cron, server_time_zone, version, done=_verb(same, others), paused=paused)
+    done = _put(server, _body(wanted, server, version, given, cron))
+    return f"schedule {version.pipeline}: {done} · {cron} (seconds first, {server_time_zone}) · {version.name}"
 
 
-def list_schedules(
-    settings: KubeflowSettings, connection: Callable[[KubeflowSettings], KubeflowClient] = KubeflowClient
-) -> list[Recurring]:
+def list_schedules(settings: KubeflowSettings) -> list[Recurring]:
     """Return the schedules that Sluice made on the server, by name.
 
     Raises:
         SpecError: the server cannot be reached or refuses.
     """
-    client = connection(settings)
+    client = KubeflowClient(settings)
     return sorted(recurring.find(client, namespace_of(client)), key=lambda each: each.name)
 
 
@@ -114,14 +84,13 @@ def set_enabled(
     settings: KubeflowSettings,
     name: str,
     enabled: bool,
-    connection: Callable[[KubeflowSettings], KubeflowClient] = KubeflowClient,
 ) -> str:
     """Resume or pause the schedule of a pipeline; runs that are under way go on.
 
     Raises:
         SpecError: it has none on the server.
     """
-    client = connection(settings)
+    client = KubeflowClient(settings)
     found = _named(client, name)
     state = "enabled" if enabled else "paused"
     changed = [each for each in found if each.enabled != enabled]
@@ -130,36 +99,33 @@ def set_enabled(
     return f"schedule {name} is {state}" if changed else f"schedule {name} was {state} already"
 
 
-def delete_schedule(
-    settings: KubeflowSettings, name: str, connection: Callable[[KubeflowSettings], KubeflowClient] = KubeflowClient
-) -> str:
+def delete_schedule(settings: KubeflowSettings, name: str) -> str:
     """Remove the schedule of a pipeline; runs that are under way go on.
 
     Raises:
         SpecError: it has none on the server.
     """
-    client = connection(settings)
+    client = KubeflowClient(settings)
     for each in _named(client, name):
         recurring.remove(client, each.recurring_id)
     return f"schedule {name} is deleted"
 
 
-def _check(schedule: Schedule | None) -> Schedule:
+def _present(schedule: ScheduleConfig | None) -> ScheduleConfig:
     if schedule is None:
-        problem = Problem("schedule", "nothing", "when the pipeline is to run", 'Add `schedule: {cron: "0 3 * * *"}`.')
+        problem = Problem(
+            "schedule", "nothing", "when the pipeline is to run", 'Add `schedule: "0 3 * * *"` to the spec.'
+        )
         raise SpecError([problem])
-    if not 1 <= schedule.max_concurrency <= MOST_AT_ONCE:
-        received, expected = str(schedule.max_concurrency), f"1 to {MOST_AT_ONCE}, which is what Kubeflow takes"
-        raise SpecError([Problem("schedule.max_concurrency", received, expected, "Lower it.")])
     return schedule
 
 
-def _body(schedule: Schedule, server: Server, version: Version, parameters: Mapping[str, Any], cron: str) -> Any:
+def _body(schedule: ScheduleConfig, server: Server, version: Version, parameters: Mapping[str, Any], cron: str) -> Any:
     import kfp_server_api
 
     settings = server.client.settings
     trigger = kfp_server_api.V2beta1CronSchedule(
-        cron=cron, start_time=_moment(schedule.start, schedule), end_time=_moment(schedule.end, schedule)
+        cron=cron, start_time=_in_utc(schedule.moment(schedule.start)), end_time=_in_utc(schedule.moment(schedule.end))
     )
     return kfp_server_api.V2beta1RecurringRun(
         display_name=version.pipeline,
@@ -178,26 +144,37 @@ def _body(schedule: Schedule, server: Server, version: Version, parameters: Mapp
     )
 
 
-def _moment(moment: datetime | None, schedule: Schedule) -> datetime | None:
-    """Return a moment in UTC; without a zone of its own it is meant in the schedule's."""
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        from zoneinfo import ZoneInfo
-
-        moment = moment.replace(tzinfo=ZoneInfo(schedule.time_zone))
-    return moment.astimezone(UTC)
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC) if moment else None
 
 
-def _verb(same: Recurring | None, others: list[Recurring]) -> str:
-    if same:
-        return "unchanged"
-    return "replaced" if others else "created"
+def _put(server: Server, body: Any) -> str:
+    """Make this the only schedule of its pipeline; return what that took."""
+    name, content = body.display_name, recurring.content_of(body)
+    there = recurring.find(server.client, server.namespace, name)
+    same = next((each for each in there if each.content == content), None)
+    others = [each for each in there if each is not same]
+    paused = bool(there) and not any(each.enabled for each in there)
+    if same is None:
+        body.mode = "DISABLE" if paused else "ENABLE"
+        body.description = f"Schedule of {name}, applied by Sluice. {recurring.mark(content)}"
+        recurring.create(server, body)
+    elif not paused and not same.enabled:
+        # a replacement that was cut short: the old one is on and the new one is not
+        recurring.switch(server.client, same.recurring_id, True)
+    for each in others:
+        recurring.remove(server.client, each.recurring_id)
+    done = "unchanged" if same else "replaced" if others else "created"
+    return f"{done}, paused" if paused else done
 
 
-def _told(name: str, cron: str, zone: str, version: Version, *, done: str, paused: bool) -> str:
-    pause = ", paused" if paused else ""
-    return f"schedule {name}: {done}{pause} · {cron} (seconds first, in the server's zone, {zone}) · {version.name}"
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        problem = Problem(
+            "--server-time-zone", repr(name), "a time zone of the IANA database", "Such as Europe/Berlin."
+        )
+        raise SpecError([problem])
+    return name
 
 
 def _named(client: KubeflowClient, name: str) -> list[Recurring]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -178,12 +179,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(state: Served) -> Iterator[Served]:
-    """Serve a state on a free port of this machine; `state.host` is its address."""
+def serving(state: Served, context: ssl.SSLContext | None = None) -> Iterator[Served]:
+    """Serve a state on a free port of this machine, `state.host`; with TLS when there is a context for it."""
     handler = type("Handler", (_Handler,), {"state": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     state.host = f"http://127.0.0.1:{server.server_port}"
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        state.host = f"https://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
