@@ -12,7 +12,7 @@ from components.errors import Problem, SpecError
 from pipelines.resources.config import StepConfig
 from pipelines.resources.pools import NO_PRIORITY, NodePool, load_pools
 from pipelines.resources.quantity import amount, cores, mebibytes
-from pipelines.resources.steps import StepResources, computes_on, resolve_step
+from pipelines.resources.steps import GPU_STEPS, StepResources, computes_on, resolve_step
 
 if TYPE_CHECKING:
     from pipelines.spec import LoadedSpec, PipelineSpec
@@ -49,7 +49,9 @@ def find_problems(loaded: LoadedSpec, pools: Mapping[str, NodePool], *, on_clust
     spec = loaded.spec
     found = list(_unknown(spec, pools))
     if not found:
-        found = [problem for key in spec.resources.written() for problem in _step(key, spec, pools)]
+        # steps that take accelerators are looked at even when only `default` says where they run
+        keys = dict.fromkeys((*spec.resources.written(), *GPU_STEPS))
+        found = list(dict.fromkeys(problem for key in keys for problem in _step(key, spec, pools)))
         found += _training(spec, pools, on_cluster)
     return [
         Problem(".".join(place), received, expected, remedy, loaded.source.file, loaded.source.line(place))
@@ -76,20 +78,30 @@ def _unknown(spec: PipelineSpec, pools: Mapping[str, NodePool]) -> Iterator[Foun
 
 
 def _step(key: str, spec: PipelineSpec, pools: Mapping[str, NodePool]) -> Iterator[Found]:
+    at = ("resources", key if key in spec.resources.written() else "default")
     try:
         step = resolve_step(key, spec.resources, pools)
     except ValidationError as error:
         for entry in error.errors(include_url=False):
             message = str(entry["msg"]).removeprefix("Value error, ")
-            place = ("resources", key, *map(str, entry["loc"]))
+            place = (*at, *map(str, entry["loc"]))
             yield place, message, "no clash with resources.default", "Say it in one of the two."
         return
-    for name, received, expected, remedy in (*_accelerators(key, step), *_amounts(step)):
-        yield ("resources", key, name), received, expected, remedy
-    if step.config.workers is not None and key != "trainer":
+    own: StepConfig | None = getattr(spec.resources, key)
+    unused = own is not None and own.pool is not None and own.count is None and key != "default"
+    if unused and step.pool.count and not computes_on(key, step.pool):
         yield (
-            ("resources", key, "workers"),
-            f"workers: {step.config.workers}",
+            (*at, "pool"),
+            f"pool {step.pool_name!r} for a step that does not use its accelerators",
+            "a pool without accelerators",
+            "Take such a pool, or set count: 0 to share the machines of this one.",
+        )
+    for name, received, expected, remedy in (*_accelerators(key, step), *_amounts(step)):
+        yield (*at, name), received, expected, remedy
+    if own is not None and own.workers is not None and key != "trainer":
+        yield (
+            (*at, "workers"),
+            f"workers: {own.workers}",
             "workers for the trainer only",
             "Move it to resources.trainer.",
         )
@@ -183,7 +195,8 @@ def _training(spec: PipelineSpec, pools: Mapping[str, NodePool], on_cluster: boo
             yield at, *_unfit(strategy, step, pools)
         elif not step.count and strategy in ("mirrored", "tpu"):
             yield at, f"count: 0 with training.strategy {strategy}", "at least one accelerator", "Remove count."
-    yield from _batch(spec.training.batch_size, strategy, step)
+    if step.count <= step.pool.count:
+        yield from _batch(spec.training.batch_size, strategy, step)
 
 
 def _batch(size: int, strategy: str, step: StepResources) -> Iterator[Found]:

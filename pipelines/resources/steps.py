@@ -18,7 +18,7 @@ DEFAULT_POOL = "cpu"
 SMALL_CPU, SMALL_MEMORY = "1", "4Gi"
 """What a step asks for on machines whose accelerators it does not take."""
 
-GPU_STEPS = frozenset({"trainer", "evaluator"})
+GPU_STEPS = ("trainer", "evaluator")
 """They compute on GPUs; on a TPU only the Trainer does."""
 
 _OF_THE_POOL = ("count", "cpu", "memory", "cpu_limit", "memory_limit", "shared_memory", "queue", "priority_class")

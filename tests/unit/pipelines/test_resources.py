@@ -153,6 +153,11 @@ def test_the_section_survives_a_round_trip_through_json(tmp_path):
         ("{trainer: {pool: gpu-l4, count: 8}}", "{}", "trainer.count", ["at most 1", "1 × nvidia.com/gpu"]),
         ("{evaluator: {pool: highmem, count: 1}}", "{}", "evaluator.count", ["no accelerators", "Remove it."]),
         ("{cleaner: {pool: gpu-l4, count: 1}}", "{}", "cleaner.count", ["the trainer and the evaluator only"]),
+        ("{cleaner: gpu-l4}", "{}", "cleaner.pool", ["does not use its accelerators", "set count: 0 to share"]),
+        ("{evaluator: tpu-v5e-2x4}", "{}", "evaluator.pool", ["does not use its accelerators"]),
+        ("{default: {pool: gpu-l4, memory: 6Gi}}", "{}", "default.shared_memory", ["8Gi in a step with 6Gi"]),
+        ("{default: {pool: gpu-l4, count: 3}}", "{}", "default.count", ["at most 1"]),
+        ("{default: {workers: 3}}", "{strategy: multi_worker, batch_size: 3}", "default.workers", ["trainer only"]),
         ("{evaluator: {pool: tpu-v5e-2x4, count: 8}}", "{}", "evaluator.count", ["for the trainer only"]),
         (
             "{trainer: {pool: tpu-v5e-2x4, count: 4}}",
