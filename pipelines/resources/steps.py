@@ -160,10 +160,9 @@ def _requests(pool: NodePool, count: int) -> tuple[str, str]:
 def _starter(trainer: StepResources, resources: ResourcesConfig, pools: Mapping[str, NodePool]) -> StepResources:
     """Return the pod that starts the workers, follows them and takes their model."""
     place = resolve_step("default", resources.model_copy(update={"default": resources.default or StepConfig()}), pools)
-    # a volume can often be mounted on one machine only, and the workers need it
-    config = trainer.config.model_copy(
-        update={"cpu_limit": None, "memory_limit": None, "scratch": None, "volumes": {}, "pool": place.pool_name}
-    )
+    # volumes stay: the claim on which the pipeline's root lies is how the workers get their data from this pod
+    mine = {"cpu_limit": None, "memory_limit": None, "scratch": None, "pool": place.pool_name}
+    config = trainer.config.model_copy(update=mine)
     return replace(
         place,
         config=config,

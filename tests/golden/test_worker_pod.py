@@ -13,12 +13,22 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from components.training.launch.manifests import Workers, objects_of
 from pipelines.ir.worker_pod import worker_pod
 from pipelines.resources import worker_resources
 from pipelines.spec import load_spec
 
 FILES = sorted((Path(__file__).parent / "worker_pod").glob("*.yaml"))
 KUBERNETES = "1.31"
+TRAINER = {
+    "metadata": {"name": "trainer", "namespace": "ml", "uid": "1"},
+    "spec": {
+        "containers": [{"name": "main", "image": "step"}],
+        "nodeSelector": {"pool": "of-the-trainers-own-pod"},
+        "tolerations": [{"key": "of-the-trainers-own-pod", "operator": "Exists"}],
+    },
+}
+"""The pod of the Trainer's step, as the API shows it."""
 
 SPEC = {
     "name": "trips",
@@ -47,19 +57,19 @@ def test_what_is_written_for_a_worker_is_in_its_file(file, tmp_path):
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
-def test_kubernetes_takes_the_pod_when_it_has_an_image(file):
+def test_kubernetes_takes_the_job_that_the_trainer_makes_of_it(file):
     part = read(file)[1]
-    (container,) = part["spec"]["containers"]
-    assert container["name"] == "worker"
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "worker", **part["metadata"]},
-        "spec": {**part["spec"], "containers": [{**container, "image": "step"}]},
+    job = next(made for _, made in objects_of("job", Workers("t", 2, "/x", TRAINER, part), {}) if made["kind"] == "Job")
+    kubernetes_validate.validate(job, KUBERNETES, strict=True)
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert (pod["nodeSelector"], pod["tolerations"]) == (part["nodeSelector"], part["tolerations"])
+    assert container["resources"] == part["resources"]
+    assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+    assert {each["mountPath"] for each in part.get("volumeMounts", [])} <= {
+        each["mountPath"] for each in container["volumeMounts"]
     }
-    kubernetes_validate.validate(pod, KUBERNETES, strict=True)
-    mounted = {mount["name"] for mount in container["volumeMounts"]}
-    assert mounted == {volume["name"] for volume in part["spec"]["volumes"]}
+    assert {each["name"] for each in part.get("env", [])} <= {each["name"] for each in container["env"]}
 
 
 def rewrite() -> None:

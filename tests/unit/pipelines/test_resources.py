@@ -124,7 +124,7 @@ def test_with_workers_the_trainers_own_pod_is_small_and_each_worker_gets_the_mac
     starter, worker = step_resources(loaded)["Trainer"], worker_resources(loaded)
     assert (starter.pool_name, starter.count, starter.cpu, starter.memory) == ("cpu", 0, "1", "4Gi")
     assert (starter.workers, starter.retries.count, starter.config.env) == (4, 1, {"A": "b"})
-    assert (starter.config.volumes, starter.config.cpu_limit) == ({}, None)
+    assert (starter.config.volumes, starter.config.cpu_limit) == ({"cache": "/cache"}, None)
     assert (worker.pool_name, worker.count, worker.workers, worker.cpu) == ("gpu-l4", 1, 4, "8")
     assert worker.config.volumes == {"cache": "/cache"}
 
