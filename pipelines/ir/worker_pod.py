@@ -1,4 +1,4 @@
-"""What each worker of a training asks of the cluster, in the words of Kubernetes.
+"""What each worker of a training asks of the cluster, as part of a Kubernetes pod template.
 
 Kubeflow Pipelines knows nothing of these pods: the Trainer starts them with a template like its own pod, and lays this
 over it; see `components.training.launch`.
@@ -12,31 +12,36 @@ from pipelines.ir.platform import SHARED_MEMORY, environment, pod_labels
 from pipelines.resources.config import FromObject, StepConfig
 from pipelines.resources.steps import StepResources
 
+CONTAINER = "worker"
+
 
 def worker_pod(resources: StepResources) -> dict[str, Any]:
-    """Return keys of a container and of a pod, and labels and annotations; goes into `runtime["worker_pod"]`.
+    """Return the part of a pod template that the node pool and the spec decide; its one container is `worker`.
 
-    The time-out is not among them: it ends the Trainer's own pod, and with it the workers.
+    It goes into `runtime["worker_pod"]`. The time-out is not in it: it ends the Trainer's own pod, and with it these.
 
     Args:
         resources: what `pipelines.resources.worker_resources` returned.
     """
     config = resources.config
     volumes, mounts = _volumes(resources)
-    place = {
-        # even when empty: else the workers would have those of the Trainer's own pod
-        "nodeSelector": dict(resources.pool.node_selector),
-        "tolerations": [toleration.model_dump(exclude_none=True) for toleration in resources.pool.tolerations],
-    }
-    rest = {
+    security = config.security_context.model_dump(exclude_none=True) if config.security_context else {}
+    container = {
+        "name": CONTAINER,
         "resources": _amounts(resources),
         "env": [*environment(resources), *_variables(config)],
-        "volumes": volumes,
         "volumeMounts": mounts,
-        "labels": pod_labels(resources),
-        "annotations": dict(config.annotations),
+        "securityContext": {_camel(name): value for name, value in security.items()},
     }
-    return {**place, **_without_empty(rest)}
+    spec: dict[str, Any] = {
+        "nodeSelector": dict(resources.pool.node_selector),
+        "tolerations": [toleration.model_dump(exclude_none=True) for toleration in resources.pool.tolerations],
+        "imagePullSecrets": [{"name": name} for name in config.image_pull_secrets],
+        "volumes": volumes,
+        "containers": [_without_empty(container)],
+    }
+    metadata = _without_empty({"labels": pod_labels(resources), "annotations": dict(config.annotations)})
+    return _without_empty({"metadata": metadata, "spec": _without_empty(spec)})
 
 
 def _amounts(resources: StepResources) -> dict[str, Any]:
@@ -89,6 +94,11 @@ def _mounted(objects: dict[str, FromObject], kind: str, key: str) -> list[tuple[
         for name, taken in objects.items()
         if taken.mount
     ]
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _without_empty(written: dict[str, Any]) -> dict[str, Any]:
