@@ -257,6 +257,11 @@ class ResourcesConfig(Section):
     report: StepConfig | None = None
     notify: StepConfig | None = None
 
+    @property
+    def workers(self) -> int:
+        """Pods, or processes on this machine, that train together."""
+        return (self.trainer.workers if self.trainer else None) or 1
+
     def written(self) -> dict[str, StepConfig]:
         """Return what the spec says, by key: `default` and the steps it names."""
         named = {key: getattr(self, key) for key in ("default", *STEPS)}

@@ -123,6 +123,7 @@ def test_with_workers_the_trainers_own_pod_is_small_and_each_worker_gets_the_mac
     loaded = load(tmp_path, text, "{strategy: multi_worker}")
     starter, worker = step_resources(loaded)["Trainer"], worker_resources(loaded)
     assert (starter.pool_name, starter.count, starter.cpu, starter.memory) == ("cpu", 0, "1", "4Gi")
+    assert loaded.spec.resources.workers == 4
     assert (starter.workers, starter.retries.count, starter.config.env) == (4, 1, {"A": "b"})
     assert (starter.config.volumes, starter.config.cpu_limit) == ({"cache": "/cache"}, None)
     assert (worker.pool_name, worker.count, worker.workers, worker.cpu) == ("gpu-l4", 1, 4, "8")
@@ -130,7 +131,9 @@ def test_with_workers_the_trainers_own_pod_is_small_and_each_worker_gets_the_mac
 
 
 def test_a_trainer_alone_has_no_workers(tmp_path):
-    assert worker_resources(load(tmp_path, "{trainer: gpu-l4}")) is None
+    loaded = load(tmp_path, "{trainer: gpu-l4}")
+    assert worker_resources(loaded) is None
+    assert loaded.spec.resources.workers == load(tmp_path, "{}").spec.resources.workers == 1
 
 
 def test_the_section_survives_a_round_trip_through_json(tmp_path):
