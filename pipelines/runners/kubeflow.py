@@ -12,7 +12,8 @@ from typing import Any, TextIO
 from components.errors import SluiceError
 from pipelines.kubeflow import record, runs
 from pipelines.kubeflow.client import KubeflowClient
-from pipelines.kubeflow.follow import failure_of, follow
+from pipelines.kubeflow.failure import failure_of
+from pipelines.kubeflow.follow import follow
 from pipelines.kubeflow.settings import KubeflowSettings
 from pipelines.kubeflow.tasks import pipeline_tasks
 from pipelines.kubeflow.upload import (
@@ -25,6 +26,7 @@ from pipelines.kubeflow.upload import (
 )
 from pipelines.run_record import RunResult
 from pipelines.runners.runner import NodeResult, Watcher
+from pipelines.spec import LoadedSpec
 
 WatcherFactory = Callable[[TextIO], contextlib.AbstractContextManager[Watcher]]
 SHOWN_LOG_LINES = 6
@@ -52,12 +54,14 @@ class KubeflowRunner:
         folder: of the pipeline on this machine; records and pages of its runs are put below it.
         watch: makes the watcher from a stream to the screen.
         say: shows a line to the user.
+        loaded: the spec that was compiled, for messages to name its file and lines.
     """
 
     settings: KubeflowSettings
     folder: Path
     watch: WatcherFactory | None = None
     say: Callable[[str], None] = _say_nothing
+    loaded: LoadedSpec | None = None
     client: KubeflowClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,45 +145,25 @@ class KubeflowRunner:
             self.say(f"{fetched.note} What is shown comes from the server alone.")
         whole = record.complete(fetched, run, [*results.values()], failure)
         whole.setdefault("pipeline", pipeline_name(compiled))
-        whole.setdefault("spec_file", "SPEC")
+        whole["spec_file"] = str(self.loaded.path) if self.loaded else whole.get("spec_file", "SPEC")
         record.save(whole, folder)
         return RunResult(run_id, whole["status"], whole, folder)
 
     def _failure(self, run: Mapping[str, Any], names: Mapping[str, str], folder: Path) -> dict[str, Any]:
-        failed, cause, log = failure_of(self.client, run, names)
-        if log:
+        failure = failure_of(self.client, run, names)
+        place = url = self.settings.run_url(str(run["run_id"]))
+        if failure.log:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "failed_task.log").write_text(log + "\n", encoding="utf-8")
-            for line in log.splitlines()[-SHOWN_LOG_LINES:]:
-                self.say(f"  | {line}")
-        url = self.settings.run_url(str(run["run_id"]))
+            (folder / "failed_task.log").write_text(failure.log + "\n", encoding="utf-8")
+            place = str(folder / "failed_task.log")
+            if not failure.told:
+                for line in failure.log.splitlines()[-SHOWN_LOG_LINES:]:
+                    self.say(f"  | {line}")
         return {
-            "component": failed or "Run",
-            "message": cause,
-            "spec_path": None,
-            "spec_line": None,
-            "remedy": "" if log else f"See the task's log: {url}",
-            "log": str(folder / "failed_task.log") if log else url,
+            "component": failure.component,
+            "message": failure.message,
+            "spec_path": failure.spec_path,
+            "spec_line": self.loaded.where(failure.spec_path) if self.loaded and failure.spec_path else None,
+            "remedy": failure.remedy or ("" if failure.log else f"See the task's log: {url}"),
+            "log": place,
         }
-
-
-def run_on_kubeflow(
-    compiled: Compiled,
-    settings: KubeflowSettings,
-    folder: Path,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    watch: WatcherFactory | None = None,
-    say: Callable[[str], None] = _say_nothing,
-) -> RunResult:
-    """Run a compiled pipeline on a server; see `KubeflowRunner.run`.
-
-    Args:
-        compiled: the pipeline.
-        settings: the server and who asks.
-        folder: of the pipeline on this machine.
-        parameters: of the run.
-        watch: makes the watcher from a stream to the screen.
-        say: shows a line to the user.
-    """
-    return KubeflowRunner(settings, folder, watch, say).run(compiled, parameters)

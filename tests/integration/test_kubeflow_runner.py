@@ -14,7 +14,8 @@ from typing import Any, TextIO
 import pytest
 
 from pipelines.kubeflow.settings import KubeflowSettings
-from pipelines.runners.kubeflow import KubeflowRunner, LeftRunningError, run_on_kubeflow
+from pipelines.run_record import RunResult
+from pipelines.runners.kubeflow import KubeflowRunner, LeftRunningError
 from pipelines.runners.runner import NodeResult, Watcher
 from tests.factories.kubeflow_http import serving
 from tests.factories.kubeflow_pipelines import written_pipeline
@@ -44,6 +45,12 @@ class Recorder(Watcher):
 def settings(server: KubeflowServer, **more: Any) -> KubeflowSettings:
     quick = {"timeout_seconds": 2.0, "backoff_seconds": 0.01, "poll_seconds": 0.01}
     return KubeflowSettings(server.host, **{**quick, **more})
+
+
+def run_pipeline(
+    pipeline: Any, options: KubeflowSettings, folder: Path, parameters: dict[str, Any] | None = None, **shown: Any
+) -> RunResult:
+    return KubeflowRunner(options, folder, **shown).run(pipeline, parameters)
 
 
 def write_run(root: Path, record: dict[str, Any], **content: Any) -> None:
@@ -84,7 +91,7 @@ def test_a_run_is_uploaded_started_followed_and_fetched(root: Path, here: Path) 
 
     with cluster(ends=PUSHED_ENDS, at_end=partial(write_run, root)) as server:
         options = settings(server, service_account="trainer", pipeline_root="s3://artifacts/taxi", experiment="nightly")
-        result = run_on_kubeflow(
+        result = run_pipeline(
             pipeline, options, here, parameters={"epochs": 3, "root": str(root)}, watch=watch, say=said.append
         )
 
@@ -117,7 +124,7 @@ def test_a_run_is_uploaded_started_followed_and_fetched(root: Path, here: Path) 
 def test_the_same_content_is_uploaded_once_and_changed_content_as_a_new_version(root: Path, here: Path) -> None:
     with cluster(ends=PUSHED_ENDS, at_end=partial(write_run, root)) as server:
         for image in ("sluice:1", "sluice:1", "sluice:2"):
-            run_on_kubeflow(written_pipeline(root=str(root), image=image), settings(server), here)
+            run_pipeline(written_pipeline(root=str(root), image=image), settings(server), here)
     assert len(server.pipelines) == len(server.experiments) == 1
     assert len(server.versions) == 2
     used = [run.record["pipeline_version_reference"]["pipeline_version_id"] for run in server.runs]
@@ -130,7 +137,7 @@ def test_a_blocked_gate_is_exit_code_3_and_the_pusher_is_skipped(root: Path, her
     verdict = {"passed": False, "reasons": ["auc 0.7 is below 0.8"]}
     leave = partial(write_run, root, status="blocked", verdict=verdict, pushed=None)
     with cluster(ends=BLOCKED_ENDS, at_end=leave, generation=generation) as server:
-        result = run_on_kubeflow(written_pipeline(root=str(root)), settings(server), here)
+        result = run_pipeline(written_pipeline(root=str(root)), settings(server), here)
     statuses = {node["name"]: node["status"] for node in result.record["nodes"]}
     assert (result.status, result.exit_code) == ("blocked", 3)
     assert statuses == {
@@ -147,7 +154,7 @@ def test_a_blocked_gate_is_exit_code_3_and_the_pusher_is_skipped(root: Path, her
 def test_what_kubeflow_took_from_its_cache_is_shown_as_cached(root: Path, here: Path, generation: str) -> None:
     ends = {**PUSHED_ENDS, "example-gen": "CACHED", "trainer": "CACHED"}
     with cluster(ends=ends, at_end=partial(write_run, root), generation=generation) as server:
-        result = run_on_kubeflow(written_pipeline(root=str(root)), settings(server), here)
+        result = run_pipeline(written_pipeline(root=str(root)), settings(server), here)
     statuses = {node["name"]: node["status"] for node in result.record["nodes"]}
     assert statuses["ExampleGen"] == statuses["Trainer"] == "cached"
     assert statuses["Evaluator"] == "done"
@@ -157,7 +164,7 @@ def test_what_kubeflow_took_from_its_cache_is_shown_as_cached(root: Path, here: 
 def test_a_failed_task_is_exit_code_4_with_its_own_words(here: Path, generation: str) -> None:
     errors = {"trainer": "The loss is not a number after step 40."}
     with cluster(ends={"trainer": "FAILED"}, errors=errors, generation=generation) as server:
-        result = run_on_kubeflow(written_pipeline(), settings(server), here)
+        result = run_pipeline(written_pipeline(), settings(server), here)
     assert (result.status, result.exit_code) == ("failed", 4)
     assert result.record["failure"]["component"] == "Trainer"
     assert result.record["failure"]["message"] == "The loss is not a number after step 40."
@@ -168,15 +175,39 @@ def test_a_failed_task_is_exit_code_4_with_its_own_words(here: Path, generation:
 
 
 def test_a_server_that_gives_no_reason_is_asked_for_the_log_of_the_task(here: Path) -> None:
-    log = "".join(f"step {number}\n" for number in range(100)) + "ValueError: labels are constant\n"
+    log = "".join(f"step {number}\n" for number in range(300)) + "ValueError: labels are constant\n"
+    log += "F1124 07:00:00.000000 main.go:57] failed to execute component: exit status 1\n"
     said: list[str] = []
     with cluster(ends={"trainer": "FAILED"}, logs={"pod-trainer": log}, show_pods=False) as server:
-        result = run_on_kubeflow(written_pipeline(), settings(server), here, say=said.append)
+        result = run_pipeline(written_pipeline(), settings(server), here, say=said.append)
     assert result.record["failure"]["message"] == "ValueError: labels are constant"
     saved = Path(result.record["failure"]["log"]).read_text().splitlines()
-    assert len(saved) == 40
-    assert saved[-1] == "ValueError: labels are constant"
-    assert said[-1] == "  | ValueError: labels are constant"
+    assert len(saved) == 200
+    assert saved[-2] == "ValueError: labels are constant"
+    assert said[-2] == "  | ValueError: labels are constant"
+
+
+def test_what_the_step_itself_says_is_told_with_its_remedy_and_the_line_of_the_spec(here: Path) -> None:
+    from pipelines.spec import load_spec
+
+    failure = {"node": "Trainer", "message": "The loss is not a number.", "spec_path": "training.optimizer"}
+    lines = ["Traceback (most recent call last):", "RuntimeError: from TFX"]
+    lines += [
+        json.dumps({"failure": {**failure, "remedy": "Lower the learning rate."}}),
+        "F1124 main.go:57] exit status 4",
+    ]
+    said: list[str] = []
+    loaded = load_spec("taxi")
+    errors = {"trainer": "Pod failed with exit code 4"}
+    with cluster(ends={"trainer": "FAILED"}, errors=errors, logs={"pod-trainer": "\n".join(lines)}) as server:
+        result = run_pipeline(written_pipeline(), settings(server), here, say=said.append, loaded=loaded)
+    told = result.record["failure"]
+    assert (told["component"], told["message"]) == ("Trainer", "The loss is not a number.")
+    assert told["remedy"] == "Lower the learning rate."
+    assert told["spec_line"].startswith(str(loaded.source.file))
+    assert not any(line.startswith("  | ") for line in said)
+    assert Path(told["log"]).read_text().splitlines() == lines
+    assert result.record["spec_file"] == str(loaded.path)
 
 
 def test_ctrl_c_leaves_the_run_going_and_says_how_to_go_on(root: Path, here: Path) -> None:
@@ -225,7 +256,7 @@ def test_a_terminated_run_has_failed_because_somebody_ended_it(here: Path) -> No
 def test_without_the_record_the_end_is_told_from_the_servers_view(here: Path) -> None:
     said: list[str] = []
     with cluster(ends=BLOCKED_ENDS) as server:
-        result = run_on_kubeflow(written_pipeline(root="/not/on/this/machine"), settings(server), here, say=said.append)
+        result = run_pipeline(written_pipeline(root="/not/on/this/machine"), settings(server), here, say=said.append)
     assert (result.status, result.exit_code) == ("blocked", 3)
     assert "There is no run.json in /not/on/this/machine/runs/" in said[-1]
     assert json.loads((result.folder / "run.json").read_text())["status"] == "blocked"
@@ -258,7 +289,7 @@ def test_the_record_is_fetched_from_an_object_store(here: Path, monkeypatch: pyt
 
         root = f"s3://team/taxi?endpoint_override={address}&scheme=http&region=us-east-1"
         with cluster(ends=PUSHED_ENDS, at_end=leave) as server:
-            result = run_on_kubeflow(written_pipeline(root=root), settings(server), here)
+            result = run_pipeline(written_pipeline(root=root), settings(server), here)
     finally:
         store.stop()
     assert result.verdict == VERDICT
@@ -273,7 +304,7 @@ def test_the_compiled_taxi_pipeline_runs_under_the_names_of_its_components(root:
     loaded = load_spec("taxi")
     compiled = compile_pipeline(loaded, Target("sluice:1", run_parameters(loaded, "/data.csv", str(root))))
     with cluster(ends=PUSHED_ENDS, at_end=partial(write_run, root)) as server:
-        result = run_on_kubeflow(compiled, settings(server), here, parameters={"epochs": 1})
+        result = run_pipeline(compiled, settings(server), here, parameters={"epochs": 1})
     names = [node["name"] for node in result.record["nodes"]]
     assert names[:3] == ["Resolve", "ExampleGen", "Cleaner"]
     assert names.count("Report") == 1
@@ -285,7 +316,7 @@ def test_the_kfp_sdk_understands_the_server_that_these_tests_trust(root: Path, h
     import kfp
 
     with cluster(ends=PUSHED_ENDS, at_end=partial(write_run, root)) as server:
-        result = run_on_kubeflow(written_pipeline(root=str(root)), settings(server), here)
+        result = run_pipeline(written_pipeline(root=str(root)), settings(server), here)
         client = kfp.Client(host=server.host)
         run = client.get_run(result.run_id)
         assert run.state == "SUCCEEDED"
