@@ -180,9 +180,7 @@ class StepConfig(Section):
     def _forms(cls, written: Any) -> Any:
         if isinstance(written, str):
             return {"pool": written}
-        for key in ELSEWHERE.keys() & written.keys() if isinstance(written, dict) else ():
-            raise ValueError(f"{key} is not for one step: {ELSEWHERE[key]}")
-        return written
+        return _refuse_elsewhere(written)
 
     @model_validator(mode="after")
     def _each_place_once(self) -> StepConfig:
@@ -218,12 +216,19 @@ OWN_VOLUMES = ("scratch", "shared-memory")
 """Names of the volumes that Sluice adds."""
 
 ELSEWHERE = {
-    "service_account": "Kubeflow runs all steps of a run under one; set resources.service_account",
+    "service_account": "Kubeflow has one for all steps of a run; give --service-account when you start or schedule it",
     "node_selector": "it belongs to a node pool; add a pool in a file of your own and name the file in resources.pools",
     "tolerations": "they belong to a node pool; add a pool in a file of your own and name the file in resources.pools",
     "image": "all steps run in one image; see `sluice image build`",
 }
-"""What a platform engineer may look for in a step, and where it is."""
+"""What a platform engineer may look for in this section, and where it is."""
+
+
+def _refuse_elsewhere(written: Any) -> Any:
+    for key in ELSEWHERE if isinstance(written, dict) else ():
+        if key in written:
+            raise ValueError(f"{key} is not set here: {ELSEWHERE[key]}")
+    return written
 
 
 class ResourcesConfig(Section):
@@ -235,12 +240,10 @@ class ResourcesConfig(Section):
 
     Args:
         pools: a file of your own with node pools, relative to the spec.
-        service_account: of the whole run; None is Kubeflow's default.
         default: for every step.
     """
 
     pools: str | None = None
-    service_account: ObjectName | None = None
     default: StepConfig | None = None
     resolve: StepConfig | None = None
     example_gen: StepConfig | None = None
@@ -261,6 +264,11 @@ class ResourcesConfig(Section):
     def workers(self) -> int:
         """Pods, or processes on this machine, that train together."""
         return (self.trainer.workers if self.trainer else None) or 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_elsewhere(cls, written: Any) -> Any:
+        return _refuse_elsewhere(written)
 
     def written(self) -> dict[str, StepConfig]:
         """Return what the spec says, by key: `default` and the steps it names."""

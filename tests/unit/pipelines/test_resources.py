@@ -60,7 +60,7 @@ def test_every_node_of_the_pipeline_and_each_step_around_it_has_its_resources(tm
     loaded = load(tmp_path, "{}")
     names = [node.name for node in pipeline_nodes(loaded)]
     assert set(names) | {"Resolve", "Report", "Notify"} <= set(step_resources(loaded))
-    assert set(STEPS) == set(ResourcesConfig.model_fields) - {"pools", "service_account", "default"}
+    assert set(STEPS) == set(ResourcesConfig.model_fields) - {"pools", "default"}
 
 
 def test_a_spec_without_the_section_runs_on_the_cpu_pool(tmp_path):
@@ -204,7 +204,13 @@ def test_the_section_survives_a_round_trip_through_json(tmp_path):
         ("{trainer: {retries: {count: 1, factor: 1.5}}}", "{}", "trainer.retries.factor", ["integer"]),
         ("{trainer: {timeout_seconds: 0}}", "{}", "trainer.timeout_seconds", ["greater than or equal to 1"]),
         ("{trainer: {labels: {'a b': c}}}", "{}", "trainer.labels.a b", ["a label's key"]),
-        ("{trainer: {service_account: me}}", "{}", "trainer", ["set resources.service_account"]),
+        (
+            "{trainer: {service_account: me}}",
+            "{}",
+            "trainer",
+            ["service_account is not set here", "give --service-account"],
+        ),
+        ("{service_account: me}", "{}", "", ["give --service-account"]),
         ("{trainer: {node_selector: {a: b}}}", "{}", "trainer", ["belongs to a node pool", "resources.pools"]),
         (
             "{trainer: {security_context: {run_as_non_root: true}}}",
@@ -217,7 +223,7 @@ def test_the_section_survives_a_round_trip_through_json(tmp_path):
 )
 def test_what_does_not_fit_is_refused_with_its_line_and_the_reason(tmp_path, resources, training, place, texts):
     (problem,) = problems(tmp_path, resources, training)
-    assert problem.startswith(f"pipeline.yaml:9: resources.{place}: got ")
+    assert problem.startswith(f"pipeline.yaml:9: {f'resources.{place}'.rstrip('.')}: got ")
     for text in texts:
         assert text in problem
 
