@@ -52,19 +52,46 @@ def test_what_an_overlay_starts_fits(name: str) -> None:
 def test_a_step_may_take_a_whole_node_of_each_pool(pool: str) -> None:
     machine, accelerator = POOLS[pool]["machine"], POOLS[pool].get("accelerator")
     assert number(machine["cpu"]) <= hard()["requests.cpu"]
-    assert number(machine["memory"]) <= hard()["limits.memory"]
+    assert number(machine["memory"]) <= hard()["requests.memory"]
     if accelerator:
         assert accelerator["count"] <= hard()[f"requests.{accelerator['resource']}"]
 
 
-def test_a_pod_without_requests_of_its_own_gets_some() -> None:
-    """Otherwise the quota would refuse Argo's helper containers."""
-    (limits,) = of_kind(manifests.overlay("generic"), "LimitRange")
-    (container,) = [item for item in limits["spec"]["limits"] if item["type"] == "Container"]
-    counted = {
-        name.split(".")[1]
-        for name in hard()
-        if name in {"requests.cpu", "requests.memory", "requests.ephemeral-storage"}
-    }
-    assert counted == container["defaultRequest"].keys()
-    assert "memory" in container["default"]  # limits.memory is counted too
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},  # Argo's helper containers
+        {"requests": {"cpu": "1", "memory": "4Gi"}},  # a step; without a limit unless the spec sets one
+        {"requests": {"cpu": "88", "memory": "600Gi"}, "limits": {"nvidia.com/gpu": "8"}},
+        {"limits": {"cpu": "2", "memory": "1Gi"}},
+    ],
+)
+def test_a_container_is_admitted(asked: dict[str, dict[str, str]]) -> None:
+    assert refused(asked, of_kind(manifests.overlay("generic"), "LimitRange")[0]) == []
+
+
+def test_a_default_limit_below_a_request_is_found() -> None:
+    defaults = {"type": "Container", "defaultRequest": {"cpu": "1"}, "default": {"memory": "1Gi"}}
+    assert refused({"requests": {"memory": "4Gi"}}, {"spec": {"limits": [defaults]}}) == [
+        "it asks for more memory than its limit",
+        "the quota counts requests.ephemeral-storage, and it asks for none",
+    ]
+
+
+def refused(asked: dict[str, dict[str, str]], limit_range: dict[str, Any]) -> list[str]:
+    """Return why the API server would refuse a container, after it has filled in the defaults of the namespace."""
+    (defaults,) = [item for item in limit_range["spec"]["limits"] if item["type"] == "Container"]
+    limits = defaults.get("default", {}) | asked.get("limits", {})
+    # a limit of its own is also its request, before the namespace's default is
+    requests = defaults["defaultRequest"] | asked.get("limits", {}) | asked.get("requests", {})
+    found = [
+        f"it asks for more {name} than its limit"
+        for name, amount in requests.items()
+        if name in limits and number(amount) > number(limits[name])
+    ]
+    counted = [name for name in hard() if name.split(".")[0] in {"requests", "limits"} and "/" not in name]
+    for name in counted:
+        kind, resource = name.split(".", 1)
+        if resource != "storage" and resource not in (requests if kind == "requests" else limits):
+            found.append(f"the quota counts {name}, and it asks for none")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +40,14 @@ def flags(spec: dict[str, Any]) -> dict[str, str]:
     return dict(argument.removeprefix("--").split("=", 1) for argument in spec["containers"][0]["args"])
 
 
+def folders(spec: dict[str, Any]) -> tuple[str, ...]:
+    """Return where volumes with models are mounted."""
+    claims = {volume["name"] for volume in spec["volumes"] if "persistentVolumeClaim" in volume}
+    mounts = spec["containers"][0]["volumeMounts"]
+    assert all(mount["readOnly"] for mount in mounts if mount["name"] in claims)
+    return tuple(f"{mount['mountPath']}/" for mount in mounts if mount["name"] in claims)
+
+
 def test_the_server_reads_the_files_that_are_mounted(rendered: tuple[Manifest, ...]) -> None:
     spec, files = server(rendered)
     (folder,) = [mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "config"]
@@ -48,9 +57,7 @@ def test_the_server_reads_the_files_that_are_mounted(rendered: tuple[Manifest, .
 
 def test_each_model_is_where_the_server_can_look(rendered: tuple[Manifest, ...]) -> None:
     spec, files = server(rendered)
-    mounted = tuple(
-        f"{mount['mountPath']}/" for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "models"
-    )
+    mounted = folders(spec)
     assert models(files["models.config"])
     for model in models(files["models.config"]):
         assert model.model_platform == "tensorflow"
@@ -103,7 +110,14 @@ def test_a_stop_leaves_time_to_finish(rendered: tuple[Manifest, ...]) -> None:
     assert waits < spec["terminationGracePeriodSeconds"]
 
 
-def test_labels_name_versions_that_are_loaded(tmp_path: Any) -> None:
+def test_models_of_a_bucket_are_where_it_is_mounted(tmp_path: Path) -> None:
+    spec, files = server(manifests.with_components("generic", ["models_from_s3"], tmp_path))
+    (model,) = models(files["models.config"])
+    assert model.base_path.startswith("/bucket/")
+    assert "/bucket/" in folders(spec)
+
+
+def test_labels_name_versions_that_are_loaded(tmp_path: Path) -> None:
     with_labels = manifests.with_components("generic", ["version_labels"], tmp_path)
     spec, files = server(with_labels)
     (model,) = models(files["models.config"])
@@ -113,7 +127,7 @@ def test_labels_name_versions_that_are_loaded(tmp_path: Any) -> None:
     assert "monitoring.config" in files
 
 
-def test_changed_models_start_new_pods(tmp_path: Any) -> None:
+def test_changed_models_start_new_pods(tmp_path: Path) -> None:
     before, _ = server(manifests.overlay("generic"))
     after, _ = server(manifests.with_components("generic", ["version_labels"], tmp_path))
     names = [[volume for volume in spec["volumes"] if "configMap" in volume] for spec in (before, after)]
