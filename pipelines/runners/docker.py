@@ -84,6 +84,14 @@ class _ContainerOperator:
         del executor_spec, platform_config  # the container knows
         self.steps = steps
 
+    def with_execution_watcher(self, address: str) -> _ContainerOperator:
+        """Part of TFX's interface; the watcher's address means nothing in a container without a network."""
+        del address
+        return self
+
+    def handle_stop(self) -> None:
+        """Part of TFX's interface; `DockerRunner.run` removes what is left."""
+
     def run_executor(self, execution_info: Any) -> Any:
         """Run the component of an `ExecutionInfo`; return TFX's `ExecutorOutput`."""
         from tfx.orchestration.portable import python_executor_operator
