@@ -188,6 +188,8 @@ class StepConfig(Section):
             twice = [place for place, times in Counter(places).items() if times > 1]
             if twice:
                 raise ValueError(f"{what} {twice[0]} is given twice")
+        if taken := [path for path in self._mounts() if path in TAKEN_PATHS]:
+            raise ValueError(f"{taken[0]} has a volume already, of Kubeflow or for shared_memory; mount elsewhere")
         # Kubeflow names a pod's volume after the object
         mounted = [*self.volumes, *(name for name, taken in self._objects() if taken.mount)]
         if clash := [name for name, times in Counter([*mounted, *OWN_VOLUMES]).items() if times > 1]:
@@ -209,8 +211,11 @@ class StepConfig(Section):
     def _mounts(self) -> list[str]:
         scratch = [self.scratch.mount] if self.scratch else []
         paths = [*self.volumes.values(), *(taken.mount for _, taken in self._objects() if taken.mount), *scratch]
-        return ["/dev/shm", *(path.rstrip("/") for path in paths)]  # noqa: S108 - shared memory is there
+        return [path.rstrip("/") for path in paths]
 
+
+TAKEN_PATHS = ("/dev/shm", "/gcs", "/s3", "/minio", "/kfp-launcher", "/.local", "/.cache", "/.config")  # noqa: S108
+"""Where a step has volumes anyway."""
 
 OWN_VOLUMES = ("scratch", "shared-memory")
 """Names of the volumes that Sluice adds."""
