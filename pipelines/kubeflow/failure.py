@@ -15,6 +15,8 @@ from pipelines.kubeflow.tasks import TaskState, node_states
 LOG_LINES = 200
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b")
 _ENDS = {"CANCELED": "The run was ended by somebody.", "SKIPPED": "The server skipped the run."}
+_TEMPLATES = ("system-container-impl", "retry-system-container-impl")
+"""Of KFP, for the pod of a step."""
 _UNKNOWN = "The server gives no reason."
 
 
@@ -59,7 +61,7 @@ def failure_of(client: KubeflowClient, run: Mapping[str, Any], names: Mapping[st
 
 def _log(client: KubeflowClient, run_id: str, state: TaskState) -> str:
     """Return the end of a failed task's log, or nothing: the pod may be gone, and the server may not serve logs."""
-    for pod in state.pods:
+    for pod in (name for node in state.pods for name in _pod_names(node)):
         for version in ("v2beta1", "v1alpha1"):
             try:
                 text = client.text(f"/apis/{version}/runs/{run_id}/nodes/{pod}/log")
@@ -68,6 +70,12 @@ def _log(client: KubeflowClient, run_id: str, state: TaskState) -> str:
             if text.strip():
                 return "\n".join(text.splitlines()[-LOG_LINES:])
     return ""
+
+
+def _pod_names(node: str) -> tuple[str, ...]:
+    """Return what the pod of one of Argo's nodes may be called: as the node, or with the template's name in it."""
+    workflow, _, number = node.rpartition("-")
+    return (node, *(f"{workflow}-{template}-{number}" for template in _TEMPLATES))
 
 
 def _said(log: str) -> dict[str, Any] | None:

@@ -76,7 +76,7 @@ def no_answer(host: str, request: str, error: Exception, seconds: float) -> ApiE
 
     if isinstance(error, exceptions.ReadTimeoutError):
         received = f"no answer to {request} from {host} in {seconds:g} s"
-        remedy = "Is the server overloaded or a proxy in between asleep? Try again, or wait longer with --timeout."
+        remedy = "Is the server overloaded, or a proxy in between asleep? Try again."
         return ApiError("timeout", Problem("--host", received, "an answer", remedy))
     if isinstance(error, exceptions.NewConnectionError | exceptions.ConnectTimeoutError):
         received = f"{host} cannot be reached: {_cause(error)}"
@@ -112,7 +112,7 @@ def not_json(host: str, request: str, body: str) -> ApiError:
         received = f"{host} answered {request} with a web page: {_short(body, 80)!r}"
         remedy = (
             "This is a login page or another service. Give the address of the API itself (often …/pipeline), and "
-            "sign in with --token or --token-file."
+            "sign in with --token-file or the variable KFP_TOKEN."
         )
         return ApiError("alien", Problem("--host", received, "Kubeflow Pipelines' API, which answers in JSON", remedy))
     received = f"{host} answered {request} with {len(body)} characters that are not whole JSON: …{body[-60:]!r}"
@@ -183,9 +183,9 @@ _ADVICE: dict[Kind, tuple[str, str, str]] = {
         "(`kubectl describe quota`).",
     ),
     "unauthorised": (
-        "--token",
+        "--token-file",
         "a token that the server knows",
-        "Give a fresh one with --token, --token-file or the variable KFP_TOKEN, such as from "
+        "Give a fresh one with --token-file or the variable KFP_TOKEN, such as from "
         "`kubectl create token NAME --namespace NAMESPACE --audience pipelines.kubeflow.org`.",
     ),
     "forbidden": (
@@ -201,7 +201,7 @@ _ADVICE: dict[Kind, tuple[str, str, str]] = {
         "--host",
         "Kubeflow Pipelines' API",
         "The server sends elsewhere, as to a login page. Give the address of the API itself (often …/pipeline), and "
-        "sign in with --token or --token-file.",
+        "sign in with --token-file or the variable KFP_TOKEN.",
     ),
     "server": (
         "kubeflow",

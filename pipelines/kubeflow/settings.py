@@ -57,7 +57,7 @@ class KubeflowSettings:
                 Problem("--host", repr(self.host), "an address that starts with http:// or https://", _EXAMPLE)
             )
         if self.token is not None and self.token_file is not None:
-            problems.append(Problem("--token", "a token and a token file", "one of them", "Leave one out."))
+            problems.append(Problem("--token-file", "a token and a token file", "one of them", "Leave one out."))
         if self.ca_file is not None and not self.ca_file.is_file():
             problems.append(
                 Problem("--ca-file", str(self.ca_file), "a file with certificates in PEM", "Give the path of one.")
@@ -77,7 +77,7 @@ class KubeflowSettings:
             SpecError: the file cannot be read or is empty.
         """
         if self.token is not None:
-            return _one_line(self.token, "--token")
+            return _one_line(self.token, "token")
         if self.token_file is not None:
             return _read_token(self.token_file, "--token-file")
         if os.environ.get(TOKEN_VARIABLE):

@@ -63,7 +63,7 @@ def test_an_unknown_token_and_a_missing_right_are_told_apart(server: KubeflowSer
     wrong, right = {"token": "a-wrong-one"}, {"token": "the-right-one"}
     with pytest.raises(ApiError, match="answered GET /apis/v2beta1/healthz with 401") as unknown:
         runner(server, tmp_path, **wrong).run(written_pipeline())
-    assert unknown.value.problem.where == "--token"
+    assert unknown.value.problem.where == "--token-file"
     assert "kubectl create token" in unknown.value.problem.remedy
     assert "a-wrong-one" not in str(unknown.value)
 
@@ -81,7 +81,7 @@ def test_an_unknown_token_and_a_missing_right_are_told_apart(server: KubeflowSer
 @pytest.mark.parametrize(
     ("message", "where"),
     [
-        ("Pipeline upload authentication failed. Authenticate the client and retry", "--token"),
+        ("Pipeline upload authentication failed. Authenticate the client and retry", "--token-file"),
         ('pipeline upload denied: permission to create pipelines in namespace "ann" is required', "--namespace"),
     ],
 )

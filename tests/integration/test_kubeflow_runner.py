@@ -174,11 +174,12 @@ def test_a_failed_task_is_exit_code_4_with_its_own_words(here: Path, generation:
     assert statuses["Evaluator"] == statuses["Pusher"] == "skipped"
 
 
-def test_a_server_that_gives_no_reason_is_asked_for_the_log_of_the_task(here: Path) -> None:
+@pytest.mark.parametrize("pod", ["pod-trainer", "pod-system-container-impl-trainer"])
+def test_a_server_that_gives_no_reason_is_asked_for_the_log_of_the_task(here: Path, pod: str) -> None:
     log = "".join(f"step {number}\n" for number in range(300)) + "ValueError: labels are constant\n"
     log += "F1124 07:00:00.000000 main.go:57] failed to execute component: exit status 1\n"
     said: list[str] = []
-    with cluster(ends={"trainer": "FAILED"}, logs={"pod-trainer": log}, show_pods=False) as server:
+    with cluster(ends={"trainer": "FAILED"}, logs={pod: log}, show_pods=False) as server:
         result = run_pipeline(written_pipeline(), settings(server), here, say=said.append)
     assert result.record["failure"]["message"] == "ValueError: labels are constant"
     saved = Path(result.record["failure"]["log"]).read_text().splitlines()
