@@ -21,7 +21,8 @@ STAND_INS = frozenset({"argostub/createpvc", "argostub/deletepvc"})
 
 _COMPILER = "This is a fault of Sluice's compiler: please report it with the spec."
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{\{", re.DOTALL)
-_EXPANDED = re.compile(r"\{\{|\$\(|\$\$")
+_DOLLAR = re.compile(r"\$\$|\$\([-._a-zA-Z][-._a-zA-Z0-9]*\)")
+_EXPANDED = re.compile(r"\{\{|" + _DOLLAR.pattern)
 
 
 def executors_run_a_container(document: Document) -> Iterator[Problem]:
@@ -74,16 +75,16 @@ def placeholders_are_known(document: Document) -> Iterator[Problem]:
         where = f"deploymentSpec.executors.{label}.container"
         known = _placeholders(component)
         for word in [*container.get("command", ()), *container.get("args", ())]:
-            for found in _TEMPLATE.findall(word):
-                if found not in known:
-                    yield Problem(where, found, f"a placeholder of {name}, such as {{{{$}}}}", _COMPILER)
-            if "$(" in word or "$$" in word:
-                yield Problem(where, repr(word), "no $( and no $$", _COMPILER)
+            for template in _TEMPLATE.findall(word):
+                if template not in known:
+                    yield Problem(where, template, f"a placeholder of {name}, such as {{{{$}}}}", _COMPILER)
+            if found := _DOLLAR.search(word):
+                yield Problem(where, f"{found[0]} in {word!r}", "no $(NAME) and no $$", _COMPILER)
         for variable in container.get("env", ()):
             if _EXPANDED.search(variable.get("value", "")):
                 received = f"{variable.get('name')}={variable.get('value')}"
                 remedy = "Write the value itself into resources.*.env."
-                yield Problem(f"{where}.env", received, "a value without {{, $( and $$", remedy)
+                yield Problem(f"{where}.env", received, "a value without {{, $(NAME) and $$", remedy)
 
 
 def constants_hold_no_template(document: Document) -> Iterator[Problem]:
@@ -109,7 +110,7 @@ def constants_hold_no_template(document: Document) -> Iterator[Problem]:
         if found and not OF_THE_RUN.fullmatch(text):
             near = text[max(0, found.start() - 30) : found.end() + 30]
             remedy = "In JSON, write \\u007b for the second brace and \\u0024 for the dollar."
-            yield Problem(where, repr(near), "a text without {{, $( and $$", remedy)
+            yield Problem(where, repr(near), "a text without {{, $(NAME) and $$", remedy)
 
 
 def inputs_fit_into_one_argument(document: Document) -> Iterator[Problem]:

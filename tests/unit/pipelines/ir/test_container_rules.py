@@ -55,7 +55,7 @@ CASES = {
         container_rules.placeholders_are_known, lambda p, k: step(p)["args"].append("a {{ b"), ("got {{",)
     ),
     "dollar that Kubernetes expands": Case(
-        container_rules.placeholders_are_known, lambda p, k: step(p)["args"].append("$(HOME)"), ("no $(",)
+        container_rules.placeholders_are_known, lambda p, k: step(p)["args"].append("$(HOME)"), ("$(HOME)", "no $(NAME)")
     ),
     "placeholder in the environment": Case(
         container_rules.placeholders_are_known,
