@@ -53,7 +53,7 @@ STEP: Manifest = {
 def started(kind: Kind) -> list[tuple[Resource, Manifest]]:
     """Return what the launcher makes for three workers, in a cluster that has the runtime of the overlay `gke`."""
     (runtime,) = of_kind(manifests.overlay("gke"), "ClusterTrainingRuntime")
-    workers = Workers("sluice-train-0123456789", 3, "s3://bucket/taxi/exchange", STEP, {})
+    workers = Workers("sluice-train-0123456789", 3, "s3://bucket/taxi/multi-worker/key", STEP, {})
     return objects_of(kind, workers, runtime)
 
 
