@@ -90,8 +90,13 @@ class ScheduleLog:
         """Append one line; what is written survives the machine going down."""
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {key: value for key, value in asdict(entry).items() if value is not None}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(content, default=_text, ensure_ascii=False) + "\n")
+        line = json.dumps(content, default=_text, ensure_ascii=False).encode() + b"\n"
+        with self.path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                # a crash may have cut off the last line; it must not take this one with it
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
