@@ -136,11 +136,14 @@ class SynchronousLoop:
         """Give every copy the same moving averages: batch normalization has counted each copy's rows apart."""
         import tensorflow as tf
 
+        def averages() -> Any:
+            # identity: the variable's own value names no device, which all_reduce needs.
+            values = [tf.identity(each.value) for each in self._kept]
+            return tf.distribute.get_replica_context().all_reduce("MEAN", values)
+
         if self._kept:
-            read = lambda: tf.distribute.get_replica_context().all_reduce(  # noqa: E731
-                "MEAN", [tf.convert_to_tensor(each.value) for each in self._kept]
-            )
-            for variable, mean in zip(self._kept, tf.function(lambda: self.strategy.run(read))(), strict=True):
+            means = tf.function(lambda: self.strategy.run(averages))()
+            for variable, mean in zip(self._kept, means, strict=True):
                 variable.assign(self._local(mean))
 
     def _local(self, value: Any) -> Any:

@@ -86,7 +86,7 @@ def _check_shared(place: str, workers: Workers, kind: Kind) -> None:
         return
     container = workers.pod(kind)["spec"]["containers"][0]
     for who, mounts in (
-        ("the Trainer's pod", workers.own_container().get("volumeMounts", ())),
+        ("the Trainer's pod", workers.own_mounts()),
         ("its workers", container["volumeMounts"]),
     ):
         paths = [each["mountPath"] for each in mounts if each["name"] != "tmp"]

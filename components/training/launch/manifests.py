@@ -23,17 +23,8 @@ KEPT_SECONDS = 3600
 _OF_THE_STEP = ("securityContext", "imagePullSecrets", "serviceAccountName", "runtimeClassName", "schedulerName")
 _OF_THE_POOL = ("nodeSelector", "tolerations", "affinity", "priorityClassName", "activeDeadlineSeconds")
 # What Argo and KFP bring into a step's pod; a worker has no use for it.
-_FOREIGN_VOLUMES = {
-    "var-run-argo",
-    "tmp-dir-argo",
-    "kfp-launcher",
-    "gcs-scratch",
-    "s3-scratch",
-    "minio-scratch",
-    "dot-local-scratch",
-    "dot-cache-scratch",
-    "dot-config-scratch",
-}
+_FOREIGN_MOUNTS = ("/gcs", "/s3", "/minio", "/kfp-launcher", "/.local", "/.cache", "/.config", "/var/run/argo")
+_SERVICE_ACCOUNT = "kube-api-access-"
 _FOREIGN_ENVIRONMENT = ("ARGO_", "KFP_", "KUBERNETES_", "SLUICE_PROGRESS", "TF_CONFIG", "HOSTNAME", "POD_NAME")
 
 
@@ -101,6 +92,10 @@ class Workers:
         containers: list[Mapping[str, Any]] = self.own_pod["spec"]["containers"]
         return next((each for each in containers if each["name"] == "main"), containers[0])
 
+    def own_mounts(self) -> list[Mapping[str, Any]]:
+        """Return the volumes in the Trainer's container, without those of Argo, KFP and Kubernetes."""
+        return [each for each in self.own_container().get("volumeMounts", ()) if not _is_foreign(each)]
+
     def pod(self, kind: Kind) -> dict[str, Any]:
         """Return the pod template of a worker."""
         own, wanted = self.own_pod["spec"], self.wanted.get("spec", {})
@@ -133,7 +128,7 @@ class Workers:
             "resources": (wanted if self.wanted else own).get("resources", {}),
         }
         container |= {name: own[name] for name in ("imagePullPolicy", "envFrom") if own.get(name)}
-        mounts = {each["mountPath"]: each for each in own.get("volumeMounts", ()) if not _is_foreign(each)}
+        mounts = {each["mountPath"]: each for each in self.own_mounts()}
         mounts |= {each["mountPath"]: each for each in wanted.get("volumeMounts", ())}
         mounts.setdefault("/tmp", {"name": "tmp", "mountPath": "/tmp"})  # noqa: S108 - of the worker's pod
         port_name = "tfjob-port" if kind == "tfjob" else "grpc"
@@ -159,8 +154,8 @@ class Workers:
 
 
 def _is_foreign(mount: Mapping[str, Any]) -> bool:
-    name = str(mount["name"])
-    return name in _FOREIGN_VOLUMES or name.startswith("kube-api-access-")
+    argo = str(mount["name"]) == "tmp-dir-argo"
+    return argo or mount["mountPath"] in _FOREIGN_MOUNTS or str(mount["name"]).startswith(_SERVICE_ACCOUNT)
 
 
 def objects_of(kind: Kind, workers: Workers, base: Mapping[str, Any]) -> list[tuple[Resource, dict[str, Any]]]:

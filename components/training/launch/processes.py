@@ -40,7 +40,7 @@ def run(job: Job, workers: int) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="sluice-workers-") as folder:
         Exchange(folder).offer_in_place(job)
-        addresses = tuple(f"localhost:{port}" for port in _free_ports(workers))
+        addresses = tuple(f"localhost:{port}" for port in free_ports(workers))
         started: list[_Worker] = []
         lines: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
         try:
@@ -51,7 +51,7 @@ def run(job: Job, workers: int) -> None:
             _stop(started)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that nobody listens on; all are held until the last is found, so that none comes twice."""
     sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
