@@ -188,6 +188,8 @@ class Pipeline:
             "fingerprint": plan.fingerprint,
             "base_dir": str(self.loaded.base_dir),
             "engine": self.spec.engine.model_dump(mode="json"),
+            "workers": self.spec.resources.workers,
+            "launcher": "processes",
             "run_id": run_id,
             "trainer_key": plan.by_name["Trainer"].key,
             "baseline": asdict(plan.baseline) if plan.baseline else None,

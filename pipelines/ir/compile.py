@@ -139,9 +139,6 @@ class _Writer:
             self.kinds[FromTask(task.name, key)] = kind
         parameters: dict[str, Any] = dict(task.parameters)
         types = {name: "NUMBER_INTEGER" if name in INTEGERS else "STRING" for name in parameters}
-        if task.only_if:
-            parameters[_channel(task.only_if)] = task.only_if
-            types[_channel(task.only_if)] = "STRING"
         definitions = _definitions(types, {name: self.kinds[source] for name, source in task.artifacts.items()})
         if task.final_status:
             status = {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}
@@ -223,12 +220,11 @@ def _channel(source: FromPipeline | FromTask) -> str:
 
 
 def _trigger(member: Task | Group) -> dict[str, Any]:
-    trigger = {}
-    if member.only_if:
-        trigger["condition"] = f"inputs.parameter_values['{_channel(member.only_if)}'] == 'true'"
-    if isinstance(member, Task) and member.final_status:
-        trigger["strategy"] = "ALL_UPSTREAM_TASKS_COMPLETED"
-    return trigger
+    if isinstance(member, Task):
+        return {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"} if member.final_status else {}
+    if member.only_if is None:
+        return {}
+    return {"condition": f"inputs.parameter_values['{_channel(member.only_if)}'] == 'true'"}
 
 
 def _definitions(parameters: Mapping[str, str], artifacts: Mapping[str, str]) -> dict[str, Any]:

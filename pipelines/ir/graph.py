@@ -47,7 +47,6 @@ class Task:
         outputs: artifact name to KFP's type.
         output_parameters: names of the strings it returns.
         after: tasks that must have ended before.
-        only_if: the output parameter that must be "true", or the task is skipped.
         cached: False when it must run every time.
         final_status: name of the group whose end it is told of, good or bad; makes it an exit handler.
     """
@@ -60,7 +59,6 @@ class Task:
     outputs: Mapping[str, str] = field(default_factory=dict)
     output_parameters: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    only_if: FromTask | None = None
     cached: bool = True
     final_status: str | None = None
 

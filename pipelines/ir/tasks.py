@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.build import pipeline_nodes
-from pipelines.ir.graph import Constant, FromPipeline, FromTask, Group, Source, Task, constant_json
+from pipelines.ir.graph import Constant, FromPipeline, FromTask, Group, Source, Task, constant_json, flat
 from pipelines.node import Node, Output
+from pipelines.resources import worker_resources
 from pipelines.spec import LoadedSpec, PipelineSpec
 
 RUN_ID = "{{$.pipeline_job_uuid}}"
@@ -62,10 +63,8 @@ def pipeline_tasks(loaded: LoadedSpec) -> tuple[Task | Group, ...]:
     """Return the tasks of a pipeline, in an order in which they can run."""
     nodes = pipeline_nodes(loaded)
     types = {Output(node.name, key): kind for node in nodes for key, kind in node.outputs.items()}
-    tasks = [_resolve(loaded), *(_node_task(node, types, loaded.spec) for node in nodes)]
-    pushed = replace(_report(loaded, nodes, "report"), after=("pusher",))
-    blocked = replace(_report(loaded, nodes, "report-blocked"), only_if=FromTask("evaluator", "blocked"))
-    members = _behind_decision([*tasks, pushed, blocked], loaded, nodes)
+    tasks = [_resolve(loaded), *(_node_task(node, types, loaded) for node in nodes)]
+    members = _behind_decision(_behind_gate(tasks, loaded, nodes), loaded, nodes)
     if loaded.spec.notify is None:
         return members
     scope = Group("pipeline", members)
@@ -88,11 +87,11 @@ def _resolve(loaded: LoadedSpec) -> Task:
     )
 
 
-def _node_task(node: Node, types: Mapping[Output, str], spec: PipelineSpec) -> Task:
+def _node_task(node: Node, types: Mapping[Output, str], loaded: LoadedSpec) -> Task:
     kinds = {name: types[source] for name, source in node.inputs.items()}
     parameters: dict[str, Source] = {
         "config": constant_json(node.config),
-        "runtime": constant_json(_runtime(node, spec)),
+        "runtime": constant_json(_runtime(node, loaded)),
     }
     if node.reads == "data":
         for key in ("data_path", "fingerprint", "span"):
@@ -114,7 +113,7 @@ def _node_task(node: Node, types: Mapping[Output, str], spec: PipelineSpec) -> T
     )
     if node.name == "Pusher":
         # it publishes, so it must never be thought to have done so already
-        return replace(task, only_if=FromTask("evaluator", "push"), cached=False)
+        return replace(task, cached=False)
     return replace(task, cached=node.cached)
 
 
@@ -128,11 +127,13 @@ _FROM_PIPELINE = {
 _OUTPUT_PARAMETERS = {"Evaluator": ("push", "blocked"), "Decider": ("go", "skipped")}
 
 
-def _runtime(node: Node, spec: PipelineSpec) -> dict[str, Any]:
+def _runtime(node: Node, loaded: LoadedSpec) -> dict[str, Any]:
     """Return what the component is told about where it runs, as far as the compiler knows it."""
-    runtime: dict[str, Any] = {"engine": spec.engine.model_dump(mode="json")}
-    if node.name == "Trainer":
-        runtime["launcher"] = "kubernetes"
+    from pipelines.ir.worker_pod import worker_pod
+
+    runtime: dict[str, Any] = {"engine": loaded.spec.engine.model_dump(mode="json")}
+    if node.name == "Trainer" and (workers := worker_resources(loaded)):
+        runtime |= {"launcher": "kubernetes", "workers": workers.workers, "worker_pod": worker_pod(workers)}
     return runtime
 
 
@@ -210,16 +211,30 @@ def _notify(spec: PipelineSpec, scope: str) -> Task:
     )
 
 
-def _behind_decision(tasks: list[Task], loaded: LoadedSpec, nodes: tuple[Node, ...]) -> tuple[Task | Group, ...]:
+def _behind_gate(tasks: list[Task], loaded: LoadedSpec, nodes: tuple[Node, ...]) -> list[Task | Group]:
+    """Put the Pusher behind the gate; one of two reports is written, whatever the gate said."""
+    *before, pusher = tasks
+    pushed = replace(_report(loaded, nodes, "report"), after=(pusher.name,))
+    blocked = _report(loaded, nodes, "report-blocked")
+    return [
+        *before,
+        Group("publish", (pusher, pushed), FromTask("evaluator", "push")),
+        Group("blocked", (blocked,), FromTask("evaluator", "blocked")),
+    ]
+
+
+def _behind_decision(
+    members: list[Task | Group], loaded: LoadedSpec, nodes: tuple[Node, ...]
+) -> tuple[Task | Group, ...]:
     """Put what depends on the decision to train into a group that runs only when it is yes."""
-    names = [task.name for task in tasks]
+    names = [member.name for member in members]
     if "decider" not in names:
-        return tuple(tasks)
+        return tuple(members)
     cut = names.index("decider") + 1
-    decided = {task.node for task in tasks[:cut]}
+    decided = {task.node for task in flat(members[:cut])}
     skipped = _report(loaded, tuple(node for node in nodes if node.name in decided), "report-skipped")
     return (
-        *tasks[:cut],
-        replace(skipped, only_if=FromTask("decider", "skipped")),
-        Group("training", tuple(tasks[cut:]), only_if=FromTask("decider", "go")),
+        *members[:cut],
+        Group("skipped", (skipped,), FromTask("decider", "skipped")),
+        Group("training", tuple(members[cut:]), FromTask("decider", "go")),
     )

@@ -186,7 +186,6 @@ class _Steps:
         """Return the options of `docker run`: as little of this machine as the step needs."""
         root, runtime = str(self.job.root.folder), self.job.runtime
         told = {key: value for key, value in runtime.items() if key not in {"data_path", "progress"}}
-        told["launcher"] = "processes"
         environment = {**task.environment, RUNTIME_VARIABLE: json.dumps(told)}
         places = [self.parameters["data_path"], root]
         network = self.containers.network or ("host" if any(map(is_remote, places)) else "none")
