@@ -117,7 +117,7 @@ def inputs_fit_into_one_argument(document: Document) -> Iterator[Problem]:
     """The input of a step is one argument of its container, and part of a template that Argo puts into its environment.
 
     There it is JSON in JSON in JSON, so quotes count fourfold. The kernel takes 128 KiB for each, and the pod does not
-    start with more; an Argo that moves larger templates into a config map needs a right that it is not given by default.
+    start with more; an Argo that moves larger templates into a config map needs a right that the stock install lacks.
     """
     for call in document.calls():
         if "executorLabel" not in call.component:
