@@ -11,20 +11,20 @@ name: nights
 task: binary_classification
 data:
   path: rows/span-{SPAN}/version-{VERSION}/*.csv
-  window: 7
+  window: 4
   split: {by: hash, train: 2, eval: 1}
   label: {late: delay > 10}
   features: {distance: numeric, load: numeric, depot: categorical}
 model: {family: mlp, hidden_units: [8]}
 training: {epochs: 1, batch_size: 64, optimizer: {adam: {learning_rate: 0.02}}}
 evaluation: {gate: [auc >= 0.75], bootstrap_samples: 0}
-retraining: {min_drift: 0.05, retrain_on_drift_above: 0.12, cool_down_hours: 36, max_age_days: 21}
+retraining: {min_drift: 0.05, retrain_on_drift_above: 0.08, cool_down_hours: 36, max_age_days: 16}
 schedule: {cron: "0 3 * * *", time_zone: Europe/Berlin}
 """
 DEPOTS = np.array(["north", "south", "harbour", "airport"])
 
 
-def rows(span: int, count: int = 450, shift: float = 0.0, labels: bool = True) -> str:
+def rows(span: int, count: int = 600, shift: float = 0.0, labels: bool = True) -> str:
     """Return the CSV of one night.
 
     Args:
