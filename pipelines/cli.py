@@ -12,6 +12,9 @@ from rich.table import Table
 
 from components.errors import SluiceError, SpecError
 from pipelines import log_file, screen
+from pipelines.commands.compile import compile_
+from pipelines.commands.image import image
+from pipelines.commands.run import run
 from pipelines.commands.schedule import schedule
 from pipelines.spec import load_spec
 
@@ -31,29 +34,6 @@ def cli() -> None:
     Exit codes: 0 pushed, nothing to do, or no new model wanted; 2 bad spec or command line; 3 gate blocked; 4 a
     component failed.
     """
-
-
-@cli.command()
-@SPEC
-@OVERRIDES
-@click.option("--from", "from_node", metavar="COMPONENT", help="Run this component and all behind it again.")
-@click.option("--to", "to_node", metavar="COMPONENT", help="Run nothing behind this component.")
-@click.option("--no-cache", is_flag=True, help="Run every component.")
-@click.option("--override-gate", metavar="REASON", help="Push whatever the gate says; who, when and why are recorded.")
-@click.option("--wait", is_flag=True, help="Wait for another run of this pipeline instead of refusing.")
-@click.option("--span", help="The newest span to read, a number or a date; short for data.span=…")
-@ROOT
-def run(spec: str, overrides: tuple[str, ...], no_cache: bool, **options: Any) -> None:
-    """Run a pipeline in this process, on Apache Beam."""
-    from pipelines.plan import Choices
-
-    pipeline = _pipeline(spec, _with_span(overrides, options["span"]), options["root"])
-    choices = Choices(options["from_node"], options["to_node"], not no_cache)
-    console = _console()
-    console.print(f"[bold]{pipeline.spec.name}[/] · {pipeline.loaded.path}", soft_wrap=True)
-    result = pipeline.run(choices, override_gate=options["override_gate"], wait=options["wait"], watch=screen.watching)
-    screen.print_result(console, result)
-    sys.exit(result.exit_code)
 
 
 @cli.command()
@@ -211,6 +191,9 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
+cli.add_command(run)
+cli.add_command(compile_)
+cli.add_command(image)
 cli.add_command(schedule)
 
 

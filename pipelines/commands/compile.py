@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @click.option("--root", required=True, help="The pipeline's folder as steps see it: s3://…, gs://… or a mounted path.")
 @click.option("--image", help="The image of every step; those that `sluice image build` makes of this code by default.")
 @click.option("--registry", default="", help="Registry (and folder in it) of the default images.")
-def compile_(
-    spec: str, overrides: tuple[str, ...], output: Path, root: str, image: str | None, registry: str
-) -> None:
+def compile_(spec: str, overrides: tuple[str, ...], output: Path, root: str, image: str | None, registry: str) -> None:
     """Compile a pipeline for Kubeflow Pipelines v2: IR and Kubernetes platform document in one file."""
     compiled = compiled_for_cluster(load_spec(spec, overrides), root=root, image=image, registry=registry)
     output.write_text(compiled.to_yaml(), encoding="utf-8")

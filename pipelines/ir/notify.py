@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from components.retraining.history import record_of
 from pipelines.ir.executor_input import StepCall
-from pipelines.ir.report import kept_record
 from pipelines.notify import NotifyConfig, message, send
 
 
 def run(call: StepCall) -> None:
     """Send what the report step wrote; when it did not come to that, what KFP says of the run."""
     config, parameters = call.config(), call.parameters
-    record = kept_record(parameters["root"], parameters["run_id"])
+    record = record_of(parameters["root"], parameters["run_id"])
     if record is None:
         record = _unfinished(config["pipeline"], parameters)
     send(NotifyConfig.model_validate(config["notify"]), message(record))

@@ -121,8 +121,8 @@ class _Reader:
     def _inner(self, written: Mapping[str, Any], scope: _Scope) -> _Scope:
         """Return what the inputs of a task stand for, and what must hold before it runs."""
         inputs = written.get("inputs", {})
-        parameters = {key: _source(given, scope) for key, given in inputs.get("parameters", {}).items()}
-        parameters = {key: source for key, source in parameters.items() if source is not None}
+        sources = {key: _source(given, scope) for key, given in inputs.get("parameters", {}).items()}
+        parameters = {key: source for key, source in sources.items() if source is not None}
         artifacts = {key: _artifact(given, scope) for key, given in inputs.get("artifacts", {}).items()}
         conditions = scope.conditions
         if condition := written.get("triggerPolicy", {}).get("condition"):

@@ -47,20 +47,14 @@ def keep(root: str, run_id: str, files: Mapping[str, bytes]) -> None:
         os.replace(partial, folder / name)
 
 
-def kept_record(root: str, run_id: str) -> dict[str, Any] | None:
-    """Return the `run.json` of a run, or None when it did not come to it."""
-    if is_remote(root):
-        content = RemoteFolder(root).read(f"runs/{run_id}/run.json")
-        return None if content is None else json.loads(content)
-    return read_json(Path(root, "runs", run_id, "run.json"))
-
-
 def run_record(call: StepCall) -> dict[str, Any]:
     """Return what a run on this machine would have written, as far as the artifacts tell."""
     config, parameters = call.config(), call.parameters
     pushed = _pushed(parameters["root"], parameters["run_id"])
     evaluation = call.inputs.get(report_input("Evaluator", "evaluation"))
     started = datetime.fromisoformat(parameters["started"])
+    nodes = [_node(name, section, keys, call) for name, section, keys in config["nodes"]]
+    summaries = {node["name"]: node["summary"] for node in nodes}
     return {
         "run_id": parameters["run_id"],
         "pipeline": config["spec"]["name"],
@@ -69,8 +63,14 @@ def run_record(call: StepCall) -> dict[str, Any]:
         "started": parameters["started"],
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 2),
         "versions": versions(),
-        "data": {"path": parameters["data_path"], "fingerprint": parameters["fingerprint"], "files": []},
-        "nodes": [_node(name, section, keys, call) for name, section, keys in config["nodes"]],
+        "data": {
+            "path": parameters["data_path"],
+            "fingerprint": parameters["fingerprint"],
+            "files": [],
+            "spans": summaries["ExampleGen"].get("spans", []),
+        },
+        "nodes": nodes,
+        "decision": summaries.get("Decider") or None,
         "verdict": read_json(evaluation.path / "verdict.json") if evaluation else None,
         "pushed": pushed,
         "failure": None,

@@ -97,7 +97,8 @@ def _runtime(call: StepCall, config: dict[str, Any]) -> dict[str, Any]:
     """Return what the component is told about where it runs; see `Pipeline._runtime`."""
     parameters = call.parameters
     runtime: dict[str, Any] = json.loads(parameters.get("runtime", "{}"))
-    runtime |= {key: parameters[key] for key in ("root", "data_path", "run_id") if key in parameters}
+    told = ("root", "data_path", "span", "fingerprint", "run_id")
+    runtime |= {key: parameters[key] for key in told if key in parameters}
     if is_remote(runtime.get("root", "")):
         # the components work in a folder of this container, and publish to the root
         runtime |= {"remote": runtime["root"], "root": tempfile.mkdtemp(prefix="sluice-")}

@@ -40,7 +40,7 @@ def run(make: Callable[..., Any], input_types: Mapping[str, str], call: StepCall
         call.outputs[key].metadata[TFX_PROPERTIES] = properties_of(artifact)
 
 
-def _artifact(kind: type, kept: StepArtifact) -> Any:
+def _artifact(kind: Any, kept: StepArtifact) -> Any:
     """Return the TFX artifact; its folder exists, since object stores keep no empty ones."""
     kept.path.mkdir(parents=True, exist_ok=True)
     artifact = kind()
