@@ -16,7 +16,6 @@ from components.training.objective import monitored_names
 from components.training.optimizer import check_optimizer
 from components.transform.config import GUESSED_SIZE
 
-
 MISTAKES = (NameError, AttributeError, ImportError, TypeError, NotImplementedError)
 """Errors of a builder that no other data would cure; what else it raises may come from sizes that were guessed."""
 
