@@ -25,7 +25,7 @@ def check_before_run(
 ) -> list[Problem]:
     """Return what would stop the Trainer after minutes of other work.
 
-    It makes the optimizer, runs the user's module, and builds the user's model once from inputs of about the right kind.
+    It makes the optimizer, runs the user's module, and builds the model once from inputs of about the right kind.
 
     Args:
         config: the Trainer node's config.

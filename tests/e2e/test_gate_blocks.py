@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.bench.data import taxi_file
-from tests.e2e.conftest import QUICK, Sluice, actions
+from tests.factories.sluice_command import QUICK, Sluice, actions
 
 IN_ORDER = (*QUICK, "data.split={by: ratio, train: 2, eval: 1}")
 

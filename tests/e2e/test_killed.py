@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.conftest import QUICK, Sluice, actions, output
+from tests.factories.sluice_command import QUICK, Sluice, actions, output
 
 LONG = ("training.epochs=12", "training.early_stopping=null", "evaluation.bootstrap_samples=50")
 

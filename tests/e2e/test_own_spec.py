@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from tests.e2e.conftest import Sluice, actions, output
+from tests.factories.sluice_command import Sluice, actions, output
 
 MODEL = """
 import keras

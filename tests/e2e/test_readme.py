@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from pipelines.cli import cli
 from pipelines.spec import PipelineSpec
-from tests.e2e.conftest import environment
+from tests.factories.sluice_command import environment
 
 HOME = Path(__file__).parents[2]
 README = (HOME / "README.md").read_text()

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.bench.data import taxi_file
-from tests.e2e.conftest import QUICK, actions, environment, output
+from tests.factories.sluice_command import QUICK, actions, environment, output
 
 HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "kfp", "tensorflow_transform")
 

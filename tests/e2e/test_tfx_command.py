@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.conftest import QUICK, environment
+from tests.factories.sluice_command import QUICK, environment
 
 RUNNER = Path(__file__).parents[2] / "pipelines" / "tfx_runner.py"
 
