@@ -23,7 +23,7 @@ from components.data import preflight, source
 from components.engine.storage import StorageError
 from components.errors import Problem, SpecError
 from components.serving import predict, shelf
-from pipelines import build, log_file, metadata_store
+from pipelines import build, log_file, metadata_store, notify
 from pipelines.failure import failure_of
 from pipelines.plan import EVERYTHING, Choices, Plan, make_plan
 from pipelines.run_record import RunRecorder, RunResult
@@ -130,7 +130,7 @@ class Pipeline:
                 with contextlib.suppress(StorageError):
                     self.root.send_run(job.run_dir)
                 raise
-            return self._sent(self._with_report(result))
+            return self._sent(self._with_report(self._told(result)))
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the record of every run, oldest first."""
@@ -239,6 +239,16 @@ class Pipeline:
         problems = check.check_before_run(job.plan.by_name["Trainer"].node.config, job.runtime["base_dir"], inputs)
         if problems:
             raise SpecError([self._located(problem) for problem in problems])
+
+    def _told(self, result: RunResult) -> RunResult:
+        """Tell the spec's webhook how the run ended; that it cannot be told does not change how."""
+        if self.spec.notify is not None:
+            try:
+                notify.send(self.spec.notify, notify.message(result.record))
+            except ComponentError as error:
+                logging.getLogger("sluice").error("%s", error)
+                result.record["not_told"] = error.message
+        return result
 
     def _with_report(self, result: RunResult) -> RunResult:
         from components.report import page

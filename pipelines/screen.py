@@ -187,6 +187,8 @@ def print_result(console: Console, result: RunResult) -> None:
         console.print("  pushed    nothing; what was being served still is")
     if result.status == "cached":
         console.print("  nothing to do: every component's result is there already")
+    if result.record.get("not_told"):
+        console.print(f"  [yellow]notify[/]    {escape(result.record['not_told'])}", soft_wrap=True)
     if result.report.is_file():
         console.print(f"  report    {result.report}", soft_wrap=True)
     console.print(f"  run       {result.run_id}, {result.status}, {seconds:.1f} s")

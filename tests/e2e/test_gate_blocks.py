@@ -9,6 +9,7 @@ import pytest
 
 from tests.bench.data import taxi_file
 from tests.factories.sluice_command import QUICK, Sluice, actions
+from tests.factories.webhook import Receiver
 
 IN_ORDER = (*QUICK, "data.split={by: ratio, train: 2, eval: 1}")
 
@@ -33,13 +34,22 @@ def shuffled(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def blocked(tmp_path_factory, shuffled) -> tuple[Sluice, list[int], str]:
+def webhook():
+    receiver = Receiver([200])
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def blocked(tmp_path_factory, shuffled, webhook) -> tuple[Sluice, list[int], str]:
     """A good model, then one from shuffled labels; returns the versions before it and what the run printed."""
     folder = tmp_path_factory.mktemp("gate")
     sluice = Sluice(folder / "root", folder)
     sluice("run", "taxi", *IN_ORDER)
     before = sluice.versions()
-    printed = sluice("run", "taxi", *IN_ORDER, f"data.path={shuffled}", check=3).stdout
+    told = f"notify.webhook={webhook.url}"
+    printed = sluice("run", "taxi", *IN_ORDER, f"data.path={shuffled}", told, check=3).stdout
     return sluice, before, printed
 
 
@@ -53,6 +63,14 @@ def test_a_model_from_shuffled_labels_is_blocked_with_reasons(blocked):
     assert any("drop" in rule["rule"] and rule["baseline_value"] > 0.85 for rule in failed)
     assert "The gate blocks the model" in printed
     assert "nothing; what was being served still is" in printed
+
+
+def test_the_webhook_is_told_of_the_blocked_model(blocked, webhook):
+    sluice, _, _ = blocked
+    (told,) = webhook.received
+    assert told["status"] == "blocked"
+    assert told["run_id"] == sluice.latest()["run_id"]
+    assert told["reasons"] == sluice.latest()["verdict"]["reasons"]
 
 
 def test_the_good_model_is_still_served(blocked):
