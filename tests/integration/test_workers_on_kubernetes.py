@@ -515,7 +515,7 @@ def test_a_pod_without_a_token_and_a_process_outside_are_told_so(
         launch(job)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
     with pytest.raises(ComponentError, match="does not run in a pod"):
-        launch(job)
+        kubernetes.run(job, 2)
 
 
 def test_a_trainer_that_is_ended_takes_its_workers_along(

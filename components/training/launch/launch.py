@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 from components import catalog
@@ -18,7 +19,7 @@ def launch(job: Job) -> None:
     """Train in several workers; the chief's model ends where the Trainer's outputs belong.
 
     `runtime["workers"]` says how many, `runtime["launcher"]` where: `processes` on this machine, `containers` of a
-    container engine on this machine, or pods on `kubernetes`.
+    container engine on this machine, or pods on `kubernetes`. Where there is no Kubernetes, they are processes.
 
     Raises:
         ComponentError: they cannot be started, or one of them failed; the others are stopped.
@@ -39,6 +40,9 @@ def launch(job: Job) -> None:
             f"There is no launcher {name!r} of workers; there are {', '.join(LAUNCHERS)}.",
             remedy=f"Did you mean {guess!r}?" if guess else "",
         )
+    if name == "kubernetes" and "KUBERNETES_SERVICE_HOST" not in os.environ:
+        # A compiled pipeline says kubernetes; run in containers of one machine, its workers are processes there.
+        name = "processes"
     report(job.runtime, "Trainer", f"starting {workers} workers ({name})")
     importlib.import_module(f"components.training.launch.{name}").run(job, workers)
 
