@@ -219,7 +219,12 @@ def _no_database(server: MySQL, said: str) -> SpecError:
 
 
 def _other(server: MySQL, said: str) -> SpecError:
-    return _problem("host", f"{server}: {said}", "a server that lets this user in", "Check the section metadata.mysql.")
+    return _problem(
+        "user",
+        f"{server}: {said}",
+        "a server that lets this user in, who logs in by mysql_native_password",
+        f"ALTER USER '{server.user}'@'%' IDENTIFIED WITH mysql_native_password BY …;",
+    )
 
 
 _CAUSES: dict[int, Callable[[MySQL, str], SpecError]] = {

@@ -131,7 +131,7 @@ class Launches:
         from tfx.orchestration.local import runner_utils
         from tfx.orchestration.portable import runtime_parameter_utils
 
-        from pipelines.runners.connection import PatientMetadata
+        from pipelines.runners.connection import metadata_connection
 
         # other roots may share the store, with runs that began in the same second
         self.run_suffix = f".{job.root.identity()}" if job.loaded.spec.metadata.mysql else ""
@@ -140,7 +140,7 @@ class Launches:
         self.job = job
         self.operators = dict(operators or {})
         self.deployment = runner_utils.extract_local_deployment_config(ir)
-        self.connection = PatientMetadata(connection_config(job.loaded.spec.metadata, job.root.metadata))
+        self.connection = metadata_connection(connection_config(job.loaded.spec.metadata, job.root.metadata))
         self.artifacts = job.root.folder / "artifacts"
         self.nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}
 
