@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from pipelines import image as images
+from pipelines import image_build
 
 STEP_LINE = re.compile(r"^(?:Step (\d+/\d+) : |STEP (\d+/\d+): |#\d+ \[(.+?)\] )(.*)")
 TARGET = click.option("--target", type=click.Choice(images.TARGETS), default="cpu", show_default=True)
@@ -41,12 +42,12 @@ def build(target: str, extras: tuple[str, ...], base: str, registry: str | None)
     console, started = Console(stderr=True, highlight=False), time.monotonic()
     there = images.exists(engine, chosen.name())
     with _watching(console, f"building {chosen.name()} with {engine}") as watch:
-        name = images.build(chosen, engine, watch)
+        name = image_build.build(chosen, engine, watch)
     took = "is there already" if there else f"built in {time.monotonic() - started:.0f} s"
     console.print(f"{name} {took}", soft_wrap=True)
     if registry:
         with _watching(console, f"pushing to {registry}") as watch:
-            name = images.push(chosen, engine, registry, watch)
+            name = image_build.push(chosen, engine, registry, watch)
     click.echo(name)
 
 
@@ -60,7 +61,7 @@ def push(registry: str, target: str, extras: tuple[str, ...], base: str) -> None
     chosen = images.Image(target, tuple(extras), base)
     engine = images.container_engine()
     with _watching(Console(stderr=True, highlight=False), f"pushing to {registry}") as watch:
-        name = images.push(chosen, engine, registry, watch)
+        name = image_build.push(chosen, engine, registry, watch)
     click.echo(name)
 
 
