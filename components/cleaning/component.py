@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tfx import types
@@ -10,15 +9,12 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from components.cleaning.executor import Executor
+from components.engine.wiring import WiredSpec
 
 
-class CleanerSpec(component_spec.ComponentSpec):
+class CleanerSpec(WiredSpec):
     """What Cleaner takes and gives."""
 
-    PARAMETERS = {
-        "config": component_spec.ExecutionParameter(type=str),
-        "runtime": component_spec.ExecutionParameter(type=str),
-    }
     # TFX wants other names for inputs than for outputs.
     INPUTS = {"raw_examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -41,10 +37,4 @@ def Cleaner(  # noqa: N802 - named as the node is
         runtime: where and how it runs.
         examples: channel of the Examples to clean.
     """
-    spec = CleanerSpec(
-        config=json.dumps(config),
-        runtime=json.dumps(runtime),
-        raw_examples=examples,
-        examples=types.Channel(type=standard_artifacts.Examples),
-    )
-    return CleanerComponent(spec=spec)
+    return CleanerComponent(spec=CleanerSpec.wired(config, runtime, raw_examples=examples))

@@ -12,6 +12,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.data.config import IngestConfig
 from components.data.ingest import SPLITS, ingest, write_summary
+from components.engine.wiring import WiredSpec
 
 
 class Executor(base_executor.BaseExecutor):
@@ -42,14 +43,9 @@ class Executor(base_executor.BaseExecutor):
             examples.version = newest["version"] or 0
 
 
-class ExampleGenSpec(component_spec.ComponentSpec):
+class ExampleGenSpec(WiredSpec):
     """What ExampleGen takes and gives."""
 
-    PARAMETERS = {
-        "config": component_spec.ExecutionParameter(type=str),
-        "runtime": component_spec.ExecutionParameter(type=str),
-    }
-    INPUTS: dict[str, Any] = {}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
 
 
@@ -68,9 +64,4 @@ def ExampleGen(config: dict[str, Any], runtime: dict[str, Any]) -> ExampleGenCom
         runtime: where and how it runs; `data_path` is the resolved path of the raw data, `span` the newest span to
             read, `fingerprint` that of the files.
     """
-    spec = ExampleGenSpec(
-        config=json.dumps(config),
-        runtime=json.dumps(runtime),
-        examples=types.Channel(type=standard_artifacts.Examples),
-    )
-    return ExampleGenComponent(spec=spec)
+    return ExampleGenComponent(spec=ExampleGenSpec.wired(config, runtime))

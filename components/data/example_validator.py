@@ -19,6 +19,7 @@ from tfx.utils import io_utils, writer_utils
 
 from components.data.anomalies import Anomaly, distances, read_anomalies, with_comparators
 from components.data.config import LabelConfig
+from components.engine.wiring import WiredSpec
 from components.errors import ComponentError
 
 TRAIN, EVAL = "train", "eval"
@@ -118,13 +119,9 @@ def _stop(anomalies: Sequence[Anomaly]) -> ComponentError:
     )
 
 
-class ExampleValidatorSpec(component_spec.ComponentSpec):
+class ExampleValidatorSpec(WiredSpec):
     """What ExampleValidator takes and gives."""
 
-    PARAMETERS = {
-        "config": component_spec.ExecutionParameter(type=str),
-        "runtime": component_spec.ExecutionParameter(type=str),
-    }
     INPUTS = {
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
@@ -159,12 +156,8 @@ def ExampleValidator(  # noqa: N802 - named as the node is
         schema: channel of the schema they must obey.
         baseline_statistics: channel of the statistics of the last blessed model's data; its folder may be empty.
     """
-    spec = ExampleValidatorSpec(
-        config=json.dumps(config),
-        runtime=json.dumps(runtime),
-        statistics=statistics,
-        schema=schema,
-        baseline_statistics=baseline_statistics,
-        anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
+    return ExampleValidatorComponent(
+        spec=ExampleValidatorSpec.wired(
+            config, runtime, statistics=statistics, schema=schema, baseline_statistics=baseline_statistics
+        )
     )
-    return ExampleValidatorComponent(spec=spec)

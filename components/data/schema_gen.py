@@ -13,6 +13,7 @@ from tfx.components.schema_gen import executor as stock
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
+from components.engine.wiring import WiredSpec
 from components.errors import ComponentError
 
 SPEC_PATH = "data.schema_file"
@@ -69,13 +70,9 @@ class Executor(stock.Executor):
         (folder / stock.DEFAULT_FILE_NAME).write_text(curated, encoding="utf-8")
 
 
-class SchemaGenSpec(component_spec.ComponentSpec):
+class SchemaGenSpec(WiredSpec):
     """What SchemaGen takes and gives."""
 
-    PARAMETERS = {
-        "config": component_spec.ExecutionParameter(type=str),
-        "runtime": component_spec.ExecutionParameter(type=str),
-    }
     INPUTS = {"statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics)}
     OUTPUTS = {"schema": component_spec.ChannelParameter(type=standard_artifacts.Schema)}
 
@@ -97,10 +94,4 @@ def SchemaGen(  # noqa: N802 - named as the node is
         runtime: where and how it runs.
         statistics: channel of the statistics to infer from, train first, then widened by eval.
     """
-    spec = SchemaGenSpec(
-        config=json.dumps(config),
-        runtime=json.dumps(runtime),
-        statistics=statistics,
-        schema=types.Channel(type=standard_artifacts.Schema),
-    )
-    return SchemaGenComponent(spec=spec)
+    return SchemaGenComponent(spec=SchemaGenSpec.wired(config, runtime, statistics=statistics))

@@ -23,6 +23,7 @@ from components.engine.beam_executor import BeamExecutor
 from components.engine.choice import bytes_in_folder, choose_engine
 from components.engine.config import EngineConfig
 from components.engine.examples import read_batches, split_directory, to_list_columns
+from components.engine.wiring import WiredSpec
 
 BATCH_ROWS = 32_768
 """Rows per batch: with fewer TFDV's cost per batch shows, with more the parser's columns leave the cache."""
@@ -78,13 +79,9 @@ class Executor(BeamExecutor, stock.Executor):
         _write_summary(statistics, splits)
 
 
-class StatisticsGenSpec(component_spec.ComponentSpec):
+class StatisticsGenSpec(WiredSpec):
     """What StatisticsGen takes and gives."""
 
-    PARAMETERS = {
-        "config": component_spec.ExecutionParameter(type=str),
-        "runtime": component_spec.ExecutionParameter(type=str),
-    }
     INPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
     OUTPUTS = {"statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics)}
 
@@ -106,13 +103,7 @@ def StatisticsGen(  # noqa: N802 - named as the node is
         runtime: where and how it runs.
         examples: channel of the Examples to describe.
     """
-    spec = StatisticsGenSpec(
-        config=json.dumps(config),
-        runtime=json.dumps(runtime),
-        examples=examples,
-        statistics=types.Channel(type=standard_artifacts.ExampleStatistics),
-    )
-    return StatisticsGenComponent(spec=spec)
+    return StatisticsGenComponent(spec=StatisticsGenSpec.wired(config, runtime, examples=examples))
 
 
 def _statistics_file(artifact: types.Artifact, split: str) -> Path:

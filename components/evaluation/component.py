@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from tfx.dsl.components.base import base_beam_component, base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
+from components.engine.wiring import WiredSpec
 from components.evaluation import evaluator, latest_blessed
 
-_PARAMETERS = {
-    "config": component_spec.ExecutionParameter(type=str),
-    "runtime": component_spec.ExecutionParameter(type=str),
-}
 
-
-class LatestBlessedSpec(component_spec.ComponentSpec):
+class LatestBlessedSpec(WiredSpec):
     """What LatestBlessed takes and makes."""
 
-    PARAMETERS = _PARAMETERS
-    INPUTS: dict[str, Any] = {}
     OUTPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
@@ -35,10 +28,9 @@ class LatestBlessedComponent(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(latest_blessed.Executor)
 
 
-class EvaluatorSpec(component_spec.ComponentSpec):
+class EvaluatorSpec(WiredSpec):
     """What Evaluator takes and makes."""
 
-    PARAMETERS = _PARAMETERS
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -60,13 +52,7 @@ class EvaluatorComponent(base_beam_component.BaseBeamComponent):
 
 def LatestBlessed(config: Mapping[str, Any], runtime: Mapping[str, Any]) -> LatestBlessedComponent:  # noqa: N802
     """Return the component that hands out the baseline."""
-    spec = LatestBlessedSpec(
-        config=json.dumps(dict(config)),
-        runtime=json.dumps(dict(runtime)),
-        model=_output(standard_artifacts.Model),
-        statistics=_output(standard_artifacts.ExampleStatistics),
-    )
-    return LatestBlessedComponent(spec=spec)
+    return LatestBlessedComponent(spec=LatestBlessedSpec.wired(config, runtime))
 
 
 def Evaluator(  # noqa: N802
@@ -79,18 +65,8 @@ def Evaluator(  # noqa: N802
     schema: channel.BaseChannel,
 ) -> EvaluatorComponent:
     """Return the component that judges a model."""
-    spec = EvaluatorSpec(
-        config=json.dumps(dict(config)),
-        runtime=json.dumps(dict(runtime)),
-        examples=examples,
-        model=model,
-        baseline_model=baseline_model,
-        schema=schema,
-        evaluation=_output(standard_artifacts.ModelEvaluation),
-        blessing=_output(standard_artifacts.ModelBlessing),
+    return EvaluatorComponent(
+        spec=EvaluatorSpec.wired(
+            config, runtime, examples=examples, model=model, baseline_model=baseline_model, schema=schema
+        )
     )
-    return EvaluatorComponent(spec=spec)
-
-
-def _output(artifact_type: type) -> channel.Channel:
-    return channel.Channel(type=artifact_type)

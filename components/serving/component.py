@@ -13,6 +13,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
+from components.engine.wiring import WiredSpec
 from components.registry import shared_root
 from components.serving.config import ServingConfig
 from components.serving.push import Candidate, push, write_summary
@@ -57,13 +58,9 @@ def _is_blessed(blessing: types.Artifact) -> bool:
     return (Path(blessing.uri) / BLESSED_FILE).is_file()
 
 
-class PusherSpec(types.ComponentSpec):
+class PusherSpec(WiredSpec):
     """What goes in and out of the Pusher."""
 
-    PARAMETERS = {
-        "config": component_spec.ExecutionParameter(type=str),
-        "runtime": component_spec.ExecutionParameter(type=str),
-    }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
@@ -100,13 +97,7 @@ def Pusher(  # noqa: N802, PLR0913 (named as the node; one parameter per input)
         statistics: statistics of the training data, kept for later runs to compare with.
     """
     return PusherComponent(
-        PusherSpec(
-            config=json.dumps(config),
-            runtime=json.dumps(runtime),
-            model=model,
-            model_blessing=model_blessing,
-            evaluation=evaluation,
-            statistics=statistics,
-            pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+        PusherSpec.wired(
+            config, runtime, model=model, model_blessing=model_blessing, evaluation=evaluation, statistics=statistics
         )
     )
