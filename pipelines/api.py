@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from components.data import preflight, source
 from components.engine.storage import StorageError
-from components.errors import Problem, SpecError
+from components.errors import ComponentError, Problem, SpecError
 from components.serving import predict, shelf
 from pipelines import build, log_file, metadata_store, notify
 from pipelines.failure import failure_of
@@ -225,8 +225,9 @@ class Pipeline:
             return recorder.write("skipped")
         if done.pushed or any(result.name == "Pusher" and result.status == "cached" for result in results):
             return recorder.write("pushed" if done.pushed else "blocked")
-        reached = any(result.name == "Pusher" and result.status == "done" for result in results)
-        return recorder.write("blocked" if reached else "partial")
+        # a runner that obeys the compiled pipeline does not even start the Pusher of a blocked model
+        wanted = job.plan.by_name["Pusher"].action == "run"
+        return recorder.write("blocked" if wanted else "partial")
 
     def _check_code(self, watcher: Watcher, job: Job) -> None:
         """Find errors in the user's module and in optimizer arguments before the first component runs."""
