@@ -119,7 +119,7 @@ class RunRecorder:
         decider = next((result for result in self.results if result.name == "Decider"), None)
         record["decision"] = decider.summary if decider and decider.summary else None
         pusher = next((result for result in self.results if result.name == "Pusher"), None)
-        if pusher and pusher.summary.get("pushed"):
+        if pusher and (pusher.summary.get("pushed") or pusher.summary.get("already_served")):
             record["pushed"] = {key: pusher.summary[key] for key in ("version", "destination")}
         write_json(self.job.run_dir / "run.json", record)
         return RunResult(self.job.run_id, status, record, self.job.run_dir)

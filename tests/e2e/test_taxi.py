@@ -104,3 +104,13 @@ def test_light_commands_import_nothing_heavy(command, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=environment())
     assert done.stderr.strip() == "[]", done.stderr
+
+
+def test_the_served_model_judged_again_by_another_gate_passes_and_is_not_pushed_twice(taxi):
+    versions = taxi.versions()
+    taxi("run", "taxi", *QUICK, "evaluation.gate=[auc >= 0.6]")
+    run = taxi.latest()
+    assert run["status"] == "pushed"
+    assert (actions(run)["Trainer"], actions(run)["Evaluator"]) == ("cached", "done")
+    assert run["pushed"]["version"] == versions[-1]
+    assert taxi.versions() == versions
