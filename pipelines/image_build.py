@@ -79,7 +79,7 @@ def push(image: Image, engine: str, registry: str, watch: Callable[[str], None])
 
 
 def lay_out(image: Image, context: Path) -> None:
-    """Write what a build reads into a folder: the files the tag stands for, and the certificates that are trusted here."""
+    """Write what a build reads into a folder: the files of the tag, and the certificates that are trusted here."""
     for file in image.files():
         target = context / file
         target.parent.mkdir(parents=True, exist_ok=True)
