@@ -180,6 +180,10 @@ class DataConfig(Section):
             raise ValueError("a span is given by date only where the path has {YYYY}, {MM} and {DD} in it")
         return self
 
+    def at_span(self, span: str) -> DataConfig:
+        """Return the section with another newest span; the same when the text, a number or a date, is empty."""
+        return DataConfig.model_validate(self.model_dump(mode="json") | {"span": span}) if span else self
+
     @property
     def selection(self) -> spans.Selection:
         """Which spans a run reads."""

@@ -46,12 +46,12 @@ def _drift(uri: str, baselines: list[types.Artifact], columns: list[str]) -> dic
 
 
 def _facts(config: Mapping[str, Any], runtime: Mapping[str, Any], moved: dict[str, drift.Drift] | None) -> Facts:
-    now, root = runtime.get("now"), str(runtime["root"])
+    now, root = runtime.get("now"), shared_root(runtime)
     model = runtime["baseline"] if "baseline" in runtime else _latest_blessed(runtime)
     return Facts(
         now=datetime.fromisoformat(now) if now else datetime.now(UTC),
         last=history.last_training(history.newest_first(root)),
-        blessed=history.blessed_model(history.newest_first(root), model),
+        blessed=history.blessed_model(root, model),
         fingerprint=runtime.get("fingerprint") or "",
         settings=config["settings"],
         drift=None if moved is None else {name: one.beyond_chance for name, one in moved.items()},

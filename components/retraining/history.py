@@ -16,16 +16,35 @@ TRAINED = ("pushed", "blocked")
 
 
 def newest_first(root: str) -> Iterator[dict[str, Any]]:
-    """Yield the `run.json` of every run below a pipeline's folder, on this machine or in an object store."""
+    """Yield the `run.json` of every run below a pipeline's folder, on this machine or in an object store.
+
+    What was written last comes first; the names of runs on a cluster say nothing of the time.
+    """
     if is_remote(root):
         folder = RemoteFolder(root)
-        found = (folder.read(f"runs/{name}/run.json") for name in sorted(folder.folders("runs"), reverse=True))
+        there = [file for file in folder.files("runs") if file.name.count("/") == 2 and file.name.endswith("/run.json")]
+        names = [file.name for file in sorted(there, key=lambda file: file.changed_ns, reverse=True)]
+        found = (folder.read(name) for name in names)
     else:
-        files = sorted(Path(root, "runs").glob("*/run.json"), reverse=True)
+        files = sorted(Path(root, "runs").glob("*/run.json"), key=_written, reverse=True)
         found = (file.read_bytes() for file in files)
     for content in found:
         if content is not None:
             yield json.loads(content)
+
+
+def record_of(root: str, run_id: str) -> dict[str, Any] | None:
+    """Return the `run.json` of one run, or None when there is none."""
+    if is_remote(root):
+        content = RemoteFolder(root).read(f"runs/{run_id}/run.json")
+    else:
+        file = Path(root, "runs", run_id, "run.json")
+        content = file.read_bytes() if file.is_file() else None
+    return None if content is None else json.loads(content)
+
+
+def _written(file: Path) -> tuple[int, str]:
+    return file.stat().st_mtime_ns, str(file)
 
 
 def last_training(runs: Iterable[Mapping[str, Any]]) -> Training | None:
@@ -47,16 +66,16 @@ def last_training(runs: Iterable[Mapping[str, Any]]) -> Training | None:
     )
 
 
-def blessed_model(runs: Iterable[Mapping[str, Any]], model: Mapping[str, Any] | None) -> Blessed | None:
+def blessed_model(root: str, model: Mapping[str, Any] | None) -> Blessed | None:
     """Return the blessed model with the time of its run, or of its push when the run has left no record.
 
     Args:
-        runs: records, newest first.
+        root: the pipeline's folder.
         model: the registry's entry.
     """
     if model is None:
         return None
-    run = next((run for run in runs if run.get("run_id") == model["run_id"]), None)
+    run = record_of(root, str(model["run_id"]))
     return Blessed(int(model["version"]), moment(run) if run else _time(model["at"]))
 
 

@@ -26,17 +26,19 @@ def run(call: StepCall) -> None:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     spec = PipelineSpec.model_validate(call.config())
     data_path = source.resolve(call.parameters["data_path"], Path.cwd())
+    data = spec.data.at_span(call.parameters.get("span", ""))
     found = preflight.check(
-        spec.data, data_path, spec.cleaning, spec.transform.chains, spec.evaluation.all_slices, spec.task
+        data, data_path, spec.cleaning, spec.transform.chains, spec.evaluation.all_slices, spec.task
     )
     if found.problems:
         raise SpecError(found.problems)
-    files = source.with_digests(source.list_files(data_path, spec.data.format))
+    files = source.with_digests(source.list_files(data_path, data.format, data.selection))
+    spans = source.spans_of(files)
     baseline = Registry(join(call.parameters["root"], "registry")).latest_blessed()
     call.returned.update(
         data_path=data_path,
         fingerprint=source.fingerprint(files),
-        span=call.parameters.get("span", ""),
+        span=str(spans[-1]["span"]) if spans else "",
         baseline_version=str(baseline.version) if baseline else "",
         started=started,
     )

@@ -93,7 +93,7 @@ def _node_task(node: Node, types: Mapping[Output, str], loaded: LoadedSpec) -> T
         "config": constant_json(node.config),
         "runtime": constant_json(_runtime(node, loaded)),
     }
-    if node.reads == "data":
+    if node.reads == "data" or node.name == "Decider":
         for key in ("data_path", "fingerprint", "span"):
             parameters[key] = FromTask("resolve", key)
     if node.reads == "baseline":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def write(root: Path, run_id: str, status: str, **keys: object) -> None:
 
 def test_a_pipeline_that_never_ran_has_no_training(tmp_path):
     assert last_training(newest_first(str(tmp_path))) is None
-    assert blessed_model([], None) is None
+    assert blessed_model(str(tmp_path), None) is None
 
 
 def test_the_last_training_is_the_last_run_that_came_to_the_gate(tmp_path):
@@ -49,6 +50,13 @@ def test_no_more_records_are_read_than_needed(tmp_path):
 
 def test_a_blessed_model_is_as_old_as_its_run(tmp_path):
     model = {"version": 7, "run_id": "1", "at": "2026-11-20T03:09:00+00:00"}
-    assert blessed_model(newest_first(str(tmp_path)), model) == Blessed(7, datetime(2026, 11, 20, 3, 9, tzinfo=UTC))
+    assert blessed_model(str(tmp_path), model) == Blessed(7, datetime(2026, 11, 20, 3, 9, tzinfo=UTC))
     write(tmp_path, "1", "pushed")
-    assert blessed_model(newest_first(str(tmp_path)), model) == Blessed(7, datetime(2026, 11, 20, 3, tzinfo=UTC))
+    assert blessed_model(str(tmp_path), model) == Blessed(7, datetime(2026, 11, 20, 3, tzinfo=UTC))
+
+
+def test_names_of_runs_say_nothing_of_the_time(tmp_path):
+    for order, name in enumerate(("f00d", "cafe", "beef")):
+        write(tmp_path, name, "pushed")
+        os.utime(tmp_path / "runs" / name / "run.json", (1e9 + order, 1e9 + order))
+    assert [run["run_id"] for run in newest_first(str(tmp_path))] == ["beef", "cafe", "f00d"]
