@@ -46,9 +46,9 @@ def run(sluice: Sluice, *arguments: str, check: int = 0) -> Ran:
 
 
 @pytest.fixture(scope="module")
-def in_containers(tmp_path_factory: pytest.TempPathFactory, image: str) -> Ran:
+def in_containers(tmp_path_factory: pytest.TempPathFactory, step_image: str) -> Ran:
     folder = tmp_path_factory.mktemp("docker")
-    return run(Sluice(folder / "root", folder), "taxi", *QUICK, "--runner", "docker", "--image", image)
+    return run(Sluice(folder / "root", folder), "taxi", *QUICK, "--runner", "docker", "--image", step_image)
 
 
 @pytest.fixture(scope="module")
@@ -115,16 +115,16 @@ def test_both_runners_give_the_same_metrics_within_the_noise_of_the_seed_and_the
     assert rules[0] == rules[1]
 
 
-def test_a_second_run_has_nothing_to_do(in_containers: Ran, image: str):
-    again = run(in_containers.sluice, "taxi", *QUICK, "--runner", "docker", "--image", image)
+def test_a_second_run_has_nothing_to_do(in_containers: Ran, step_image: str):
+    again = run(in_containers.sluice, "taxi", *QUICK, "--runner", "docker", "--image", step_image)
     assert again.record["status"] == "cached"
 
 
-def test_a_blocked_gate_skips_the_pusher_and_leaves_what_is_served(in_containers: Ran, image: str):
+def test_a_blocked_gate_skips_the_pusher_and_leaves_what_is_served(in_containers: Ran, step_image: str):
     sluice = in_containers.sluice
     served = sluice.versions()
     blocked = run(
-        sluice, "taxi", *QUICK, "evaluation.gate=[auc >= 0.999]", "--runner", "docker", "--image", image, check=3
+        sluice, "taxi", *QUICK, "evaluation.gate=[auc >= 0.999]", "--runner", "docker", "--image", step_image, check=3
     )
     assert blocked.record["status"] == "blocked"
     assert actions(blocked.record)["Trainer"] == "cached"
@@ -146,13 +146,13 @@ def build(inputs, task, num_classes):
 """
 
 
-def test_a_step_that_fails_says_why_and_the_next_run_goes_on_there(image: str, tmp_path: Path):
+def test_a_step_that_fails_says_why_and_the_next_run_goes_on_there(step_image: str, tmp_path: Path):
     content = yaml.safe_load(load_spec("taxi").path.read_text())
     content["model"] = {"module": "narrow.py", "builder": "build"}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
     (tmp_path / "narrow.py").write_text(MODEL.format(broken="True"))
     sluice = Sluice(tmp_path / "root", tmp_path)
-    options = ("own.yaml", *QUICK, "evaluation.gate=[auc >= 0.5]", "--runner", "docker", "--image", image)
+    options = ("own.yaml", *QUICK, "evaluation.gate=[auc >= 0.5]", "--runner", "docker", "--image", step_image)
     failed = run(sluice, *options, check=4)
     assert failed.record["status"] == "failed"
     assert failed.record["failure"]["component"] == "Trainer"
@@ -165,9 +165,9 @@ def test_a_step_that_fails_says_why_and_the_next_run_goes_on_there(image: str, t
     assert done == {"Trainer", "Evaluator", "Pusher"}
 
 
-def test_the_container_of_a_killed_run_is_gone_with_the_next_one(image: str, engine: str, tmp_path: Path):
+def test_the_container_of_a_killed_run_is_gone_with_the_next_one(step_image: str, engine: str, tmp_path: Path):
     sluice = Sluice(tmp_path / "root", tmp_path)
-    options = ("taxi", *QUICK, "--to", "Cleaner", "--runner", "docker", "--image", image)
+    options = ("taxi", *QUICK, "--to", "Cleaner", "--runner", "docker", "--image", step_image)
     process = sluice.start("run", *options)
 
     def running() -> list[str]:

@@ -28,7 +28,7 @@ def without_conditions(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(900)
 def test_kfps_local_runner_takes_the_file_and_brings_a_model_to_the_root(
-    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from kfp import components, local
 
@@ -36,7 +36,7 @@ def test_kfps_local_runner_takes_the_file_and_brings_a_model_to_the_root(
     loaded = load_spec("taxi", QUICK)
     root = tmp_path / "kfp" / "state"  # the local runner mounts its own folder only
     root.mkdir(parents=True)
-    target = Target(image, run_parameters(loaded, loaded.spec.data.path, str(root)))
+    target = Target(step_image, run_parameters(loaded, loaded.spec.data.path, str(root)))
     documents = list(yaml.safe_load_all(compile_pipeline(loaded, target).to_yaml()))
     file = tmp_path / "pipeline.yaml"
     file.write_text(yaml.safe_dump_all(without_conditions(documents)))
