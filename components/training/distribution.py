@@ -60,7 +60,7 @@ class Distribution:
             return tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(1.0))
 
         if self.strategy is not None:
-            tf.function(lambda: self.strategy.run(meet))()
+            tf.function(lambda: self.strategy.run(meet), autograph=False)()
 
     def check_batch(self, batch_size: int) -> None:
         """Refuse a batch that the copies cannot share equally.

@@ -167,7 +167,7 @@ def wait_for_epoch(progress: Path, trainer: subprocess.Popen[bytes], epoch: int)
     raise AssertionError("the epoch did not come")
 
 
-LONG: dict[str, Any] = {"epochs": 40, "batch_size": 32, "steps_per_execution": 2}
+LONG: dict[str, Any] = {"epochs": 12, "batch_size": 128, "steps_per_execution": 2}
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_started_again_it_goes_on_after_the_last_whole_epoch(artifacts: Artifact
     launch(Job(**arguments(artifacts, folder, {"family": "mlp"}, 2, **LONG)))
     history, weights = trained(folder)
     assert 3 <= history["resumed_from_epoch"] <= before
-    assert [each["epoch"] for each in history["epochs"]] == list(range(1, 41))
+    assert [each["epoch"] for each in history["epochs"]] == list(range(1, 13))
     whole = folder / "whole"
     launch(Job(**arguments(artifacts, whole, {"family": "mlp"}, 2, **LONG)))
     uninterrupted, expected = trained(whole)

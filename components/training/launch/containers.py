@@ -18,12 +18,12 @@ from components.engine.storage import is_remote, join
 from components.errors import ComponentError
 from components.training.cluster import COMPLETION_INDEX, HOSTS, JOB, PORT, PORT_NAME, WORKERS
 from components.training.exchange import Exchange
-from components.training.launch.follow import Ended, Heard, failure_of
+from components.training.launch.follow import Ended, Heard, failure_of, grace_seconds
 from components.training.launch.manifests import COMMAND
 from components.training.run_fn import Job
 
 ENGINES = ("docker", "podman")
-GRACE_SECONDS = 2.0
+READ_SECONDS = 2.0
 POLL_SECONDS = 0.5
 
 
@@ -140,7 +140,7 @@ def _follow(engine: _Engine, containers: list[_Container]) -> None:
                 each.ended = _ended(engine, each)
                 if each.ended is not None and each.ended.code:
                     failed.append(each.ended)
-                    deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+                    deadline = min(deadline, time.monotonic() + grace_seconds(failed))
         time.sleep(POLL_SECONDS)
     for each in containers:
         each.hear()
@@ -152,6 +152,6 @@ def _ended(engine: _Engine, container: _Container) -> Ended | None:
     state = json.loads(engine.call("inspect", "--format", "{{json .State}}", container.name))
     if state.get("Running") or state.get("Status") in {"created", "running"}:
         return None
-    container.reader.join(GRACE_SECONDS)
+    container.reader.join(READ_SECONDS)
     container.hear()
     return Ended(container.heard, int(state["ExitCode"]), "OOMKilled" if state.get("OOMKilled") else "")

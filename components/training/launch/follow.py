@@ -74,6 +74,11 @@ class Ended:
     reason: str = ""
 
     @property
+    def is_of_a_peer(self) -> bool:
+        """Whether it only lost contact with another worker, which is the one to blame."""
+        return bool(self.heard.failure and self.heard.failure.get("peer"))
+
+    @property
     def how(self) -> str:
         """Say how it ended in a few words."""
         number = -self.code if self.code < 0 else self.code - 128
@@ -83,6 +88,11 @@ class Ended:
         else:
             text = f"ended with exit code {self.code}"
         return f"{text} ({self.reason})" if self.reason else text
+
+
+def grace_seconds(failed: list[Ended]) -> float:
+    """Return how long to listen on after workers have failed, for the one to blame may end later than others."""
+    return 20.0 if all(each.is_of_a_peer for each in failed) else 2.0
 
 
 def failure_of(ended: list[Ended], workers: int) -> ComponentError:
@@ -98,7 +108,7 @@ def failure_of(ended: list[Ended], workers: int) -> ComponentError:
     heard = first.heard
     who = f"Worker {heard.index} of {workers} ({heard.name})"
     stopped = "The others were stopped."
-    if heard.failure and not heard.failure.get("peer"):
+    if heard.failure and not first.is_of_a_peer:
         given = heard.failure
         return ComponentError(
             f"{who} failed: {given['message'].rstrip('.')}. {stopped}",
@@ -106,7 +116,8 @@ def failure_of(ended: list[Ended], workers: int) -> ComponentError:
             remedy=given.get("remedy") or _AGAIN,
         )
     if heard.failure:
-        return ComponentError(f"{who} lost contact with the others: {heard.failure['message']}", remedy=_AGAIN)
+        said = heard.failure["message"].rstrip(".")
+        return ComponentError(f"{who} lost contact with the others: {said}.", remedy=_AGAIN)
     said = f" It said last: {heard.last_lines[-1]}" if heard.last_lines else " It said nothing."
     remedy = _MEMORY if first.code in {-9, 137} or first.reason == "OOMKilled" else _AGAIN
     return ComponentError(f"{who} {first.how}. {stopped}{said}", spec_path="resources.trainer", remedy=remedy)
@@ -120,5 +131,4 @@ _MEMORY = (
 
 
 def _rank(ended: Ended) -> int:
-    failure = ended.heard.failure
-    return 2 if failure and failure.get("peer") else 1 if ended.reason == "stopped" else 0
+    return 1 if ended.is_of_a_peer else 0

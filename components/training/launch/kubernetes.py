@@ -17,7 +17,7 @@ from components.engine.storage import is_remote, join
 from components.errors import ComponentError
 from components.training.exchange import Exchange
 from components.training.launch.cluster_api import CLUSTER_RUNTIMES, PODS, ApiError, ClusterApi, Resource
-from components.training.launch.follow import Heard, failure_of
+from components.training.launch.follow import Heard, failure_of, grace_seconds
 from components.training.launch.manifests import CONTAINERS, LABEL, Kind, Workers, objects_of
 from components.training.launch.pods import PodWatch, index_of, why_not_scheduled
 from components.training.run_fn import Job
@@ -26,7 +26,6 @@ RUNTIME_NAME = "sluice-tensorflow"
 """The ClusterTrainingRuntime in k8s/; where it can be read, Kubeflow Trainer v2 runs the workers."""
 
 POLL_SECONDS = 2.0
-GRACE_POLLS = 2
 START_SECONDS = 1800.0
 
 
@@ -119,16 +118,15 @@ class _Following:
             ComponentError: one failed or cannot start, or the Job did.
         """
         deadline = time.monotonic() + float(self.runtime.get("worker_start_seconds") or START_SECONDS)
-        grace = GRACE_POLLS
+        end = float("inf")
         while True:
             pods = self.api.list(PODS, f"{LABEL}={self.workers.name}")
             failed, done = self._look(pods)
             if done >= set(range(self.workers.count)):
                 return
             if failed:
-                grace -= 1
-                # The first to end need not be the one to blame: the others are heard too.
-                if grace < 0:
+                end = min(end, time.monotonic() + grace_seconds(failed))
+                if time.monotonic() > end:
                     raise failure_of(failed, self.workers.count)
             else:
                 self._refuse_failed_job()

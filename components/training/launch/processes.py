@@ -16,11 +16,8 @@ from pathlib import Path
 import components
 from components.training.cluster import INDEX, JOB, Cluster
 from components.training.exchange import Exchange
-from components.training.launch.follow import Ended, Heard, failure_of
+from components.training.launch.follow import Ended, Heard, failure_of, grace_seconds
 from components.training.run_fn import Job
-
-GRACE_SECONDS = 2.0
-"""How long others are heard after one has failed: the first to end need not be the one to blame."""
 
 STOP_SECONDS = 10.0
 
@@ -117,7 +114,7 @@ def _follow(workers: list[_Worker], lines: queue.SimpleQueue[tuple[int, str]]) -
                 worker.ended = Ended(worker.heard, code)
                 if code:
                     failed.append(worker.ended)
-                    deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+                    deadline = min(deadline, time.monotonic() + grace_seconds(failed))
         if all(worker.ended for worker in workers):
             break
     _hear(workers, lines)
