@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 METADATA = "metadata.sqlite"
 IDENTITY = "state/identity.json"
+LOG = "log.txt"
 INDEX = ".mirror.json"
 """What the local folder holds as the root had it: name of a file to `[bytes, time of change]`, of a folder to True."""
 _SMALL = re.compile(r"state/[^/]+/[^/]+\.json|state/identity\.json|registry/\d+\.json|runs/[^/]+/run\.json")
@@ -73,9 +74,10 @@ class Mirror:
         for file in sorted((self.workspace / "state").glob("*/*.json"), key=lambda file: file.stat().st_mtime):
             if self._name(file) not in self._index:
                 self._send_finished(json.loads(file.read_text(encoding="utf-8")), file)
-        for file in sorted((self.workspace / "runs").glob("*/run.json")):
-            if self._name(file) not in self._index:
-                self.send_run(file.parent)
+        for folder in sorted((self.workspace / "runs").glob("*/")):
+            # of a run of another machine only run.json is here
+            if (folder / "run.json").is_file() and (folder / LOG).is_file() and self._name(folder) not in self._index:
+                self.send_run(folder)
 
     def holds(self, folder: str) -> bool:
         """Return True when an output is here, or whole at the root."""
@@ -107,6 +109,8 @@ class Mirror:
             files = [file for file in folder.iterdir() if file.is_file() and file.name not in _UNSHARED]
             in_parallel(lambda file: self.remote.write(self._name(file), file.read_bytes()), files)
         self._push(folder / "run.json")
+        if whole:
+            self._index[self._name(folder)] = True
         self._write_index()
 
     def send_file(self, name: str) -> None:

@@ -85,10 +85,15 @@ def format_of(path: str) -> str | None:
         >>> format_of("a/rows.csv.gz"), format_of("data_tfrecord-00000-of-00001.gz"), format_of("notes.txt")
         ('csv', 'tfrecord', None)
     """
-    name = path.rsplit("/", 1)[-1].lower().removesuffix(".gz")
+    name = _base_name(path).lower().removesuffix(".gz")
     ending = name.rsplit(".", 1)[-1] if "." in name else ""
     endings = {"csv": "csv", "parquet": "parquet", "pq": "parquet", "tfrecord": "tfrecord", "tfrecords": "tfrecord"}
     return endings.get(ending) or ("tfrecord" if "tfrecord" in name else None)
+
+
+def _base_name(path: str) -> str:
+    """Return the name of a file, without the options of a URL."""
+    return (path.partition("?")[0] if is_remote(path) else path).rsplit("/", 1)[-1]
 
 
 def list_files(data_path: str, format: str = "auto", selection: spans.Selection = spans.NEWEST) -> list[SourceFile]:
@@ -109,7 +114,7 @@ def list_files(data_path: str, format: str = "auto", selection: spans.Selection 
         return found
     known = [file for file in found if format_of(file.path)]
     if not known:
-        names = ", ".join(file.path.rsplit("/", 1)[-1] for file in found[:5])
+        names = ", ".join(_base_name(file.path) for file in found[:5])
         raise _problem(
             f"{data_path!r}, which holds {names}",
             "names that end in .csv, .parquet or .tfrecord (.gz behind them is fine)",
@@ -220,7 +225,7 @@ def fingerprint(files: Sequence[SourceFile]) -> str:
     total = hashlib.sha256()
     for file in files:
         digest = f"{file.bytes}:{file.stamp}" if is_remote(file.path) else file.sha256 or sha256_of(file.path)
-        total.update(f"{os.path.basename(file.path)}={digest}\n".encode())
+        total.update(f"{_base_name(file.path)}={digest}\n".encode())
     return total.hexdigest()
 
 
