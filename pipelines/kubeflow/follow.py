@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from components.errors import ComponentError
@@ -20,7 +20,6 @@ def follow(
     names: Mapping[str, str],
     results: Mapping[str, NodeResult],
     watcher: Watcher,
-    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """Look at a run until it has ended; return it as the server then sees it.
 
@@ -30,24 +29,23 @@ def follow(
         names: task name to node name.
         results: one per node, by name; kept true.
         watcher: is told of every change.
-        clock: seconds; for tests.
 
     Raises:
         ComponentError: the server has not answered for too long, or answers no more; the run goes on.
     """
-    last_answer = clock()
+    last_answer = time.monotonic()
     watcher.changed([*results.values()])
     while True:
         try:
             run = runs.look(client, run_id)
         except ApiError as error:
-            silent = clock() - last_answer
+            silent = time.monotonic() - last_answer
             if not error.transient or silent > client.settings.patience_seconds:
                 raise _lost(client, run_id, error) from error
             _say(results, watcher, f"no answer from the server for {silent:.0f} s")
             client.sleep(client.settings.poll_seconds)
             continue
-        last_answer = clock()
+        last_answer = time.monotonic()
         if update(results, node_states(run, names)):
             watcher.changed([*results.values()])
         if run.get("state") in ENDED:
