@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,6 +12,9 @@ from components.catalog import nearest
 from components.errors import Problem, SpecError
 from pipelines.kubeflow.client import KubeflowClient
 from pipelines.kubeflow.refusals import ApiError
+
+OLDEST_SERVER = (2, 4)
+"""Earlier ones leave `{{$.pipeline_job_uuid}}` in a step's parameters as it stands (kubeflow/pipelines #11599)."""
 
 
 class Compiled(Protocol):
@@ -89,15 +93,25 @@ def namespace_of(client: KubeflowClient) -> str | None:
 
     Raises:
         ApiError: the server cannot be reached or refuses.
-        SpecError: it serves several users and no namespace is given.
+        SpecError: it serves several users and no namespace is given, or it is too old.
     """
-    if not client.get("/healthz").get("multi_user"):
+    health = client.get("/healthz")
+    _check_version(client.settings.address, str(health.get("tag_name", "")))
+    if not health.get("multi_user"):
         return None
     if client.settings.namespace:
         return client.settings.namespace
     received = f"no namespace, and {client.settings.address} serves several users"
     expected, remedy = "the namespace to work in", "Give the Kubernetes namespace of your profile."
     raise SpecError([Problem("--namespace", received, expected, remedy)])
+
+
+def _check_version(host: str, version: str) -> None:
+    """Refuse a server that says it is too old; one that says nothing is believed to be fit."""
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    if found and (int(found[1]), int(found[2])) < OLDEST_SERVER:
+        expected = f"version {'.'.join(map(str, OLDEST_SERVER))} or later, which tells steps the run they belong to"
+        raise SpecError([Problem("--host", f"{host}, Kubeflow Pipelines {version}", expected, "Upgrade the server.")])
 
 
 def upload(server: Server, compiled: Compiled) -> Version:

@@ -28,6 +28,7 @@ class KubeflowServer:
     Args:
         multi_user: whether requests need a namespace.
         token: the only bearer token that is let in; anybody is when None.
+        version: that it says it has.
         generation: `argo` reports tasks as KFP up to 2.17, `tasks` as later ones.
         simulate: makes what a started run will do.
     """
@@ -38,11 +39,13 @@ class KubeflowServer:
         multi_user: bool = False,
         token: str | None = None,
         generation: str = "argo",
+        version: str = "2.17.0",
         simulate: Callable[[JSON], SimulatedRun] = SimulatedRun,
     ) -> None:
         self.multi_user = multi_user
         self.token = token
         self.generation = generation
+        self.version = version
         self.simulate = simulate
         self.seen: list[Seen] = []
         self.faults: list[Fault] = []
@@ -69,7 +72,7 @@ class KubeflowServer:
         raise RefusedError(404, "Not Found")
 
     def health(self, request: Seen) -> JSON:
-        return {"multi_user": self.multi_user, "commit_sha": "0" * 40, "tag_name": "2.17.0"}
+        return {"multi_user": self.multi_user, "commit_sha": "0" * 40, "tag_name": self.version}
 
     def make_experiment(self, request: Seen) -> JSON:
         body = checked(request.body, "V2beta1Experiment")

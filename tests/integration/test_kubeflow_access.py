@@ -164,6 +164,19 @@ def test_a_server_for_one_user_is_told_no_namespace(server: KubeflowServer, tmp_
     assert "namespace" not in server.experiments[0]
 
 
+@pytest.mark.parametrize(("version", "fits"), [("2.0.5", False), ("2.4.0", True), ("2.17.0", True), ("unknown", True)])
+def test_a_server_that_is_too_old_for_what_is_compiled_is_refused_first(
+    server: KubeflowServer, tmp_path: Path, version: str, fits: bool
+) -> None:
+    server.version = version
+    if fits:
+        assert runner(server, tmp_path).run(written_pipeline()).exit_code == 0
+        return
+    with pytest.raises(SpecError, match="Kubeflow Pipelines 2.0.5; expected version 2.4 or later"):
+        runner(server, tmp_path).run(written_pipeline())
+    assert len(server.seen) == 1
+
+
 def test_a_certificate_that_nobody_here_trusts_is_said_and_can_be_given(server: KubeflowServer, tmp_path: Path) -> None:
     certificate = _certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
