@@ -57,6 +57,7 @@ def message(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     verdict, failure = record.get("verdict") or {}, record.get("failure") or {}
     reasons = list(verdict.get("reasons") or ([failure["message"]] if failure.get("message") else []))
+    reasons = reasons or list((record.get("decision") or {}).get("reasons") or [])
     pushed = record.get("pushed")
     text = f"{record['pipeline']}: {record['status']}"
     if pushed:

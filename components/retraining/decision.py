@@ -167,6 +167,8 @@ def _little_drift(facts: Facts, config: RetrainingConfig) -> Answer | None:
     bound, strongest = config.min_drift, facts.strongest
     if bound is None or strongest is None or strongest[1] >= bound:
         return None
+    if not strongest[1]:
+        return Answer(False, "little drift: no column has moved further than chance explains")
     return Answer(False, f"little drift: at most {strongest[1]:.3f} ({strongest[0]}), below {bound:g}")
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from components.errors import Problem, SpecError
@@ -18,7 +20,7 @@ from pipelines.spec import LoadedSpec, load_spec
 
 if TYPE_CHECKING:
     from pipelines.schedule.config import ScheduleConfig
-    from pipelines.schedule.log import Entry
+    from pipelines.schedule.log import Entry, Outcome
 
 SPEC = click.argument("spec")
 OVERRIDES = click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
@@ -36,23 +38,31 @@ def schedule() -> None:
 @SPEC
 @OVERRIDES
 @ROOT
-def run(spec: str, overrides: tuple[str, ...], root: str | None) -> None:
+@click.option("--runner", type=click.Choice(["beam", "docker"]), help="Where each run takes place; as for sluice run.")
+@click.option("--image", help="The image of the steps; as for sluice run.")
+def run(spec: str, overrides: tuple[str, ...], root: str | None, **options: Any) -> None:
     """Wait here for each slot and run the pipeline; Ctrl-C stops. One slot that fails does not stop the next.
 
     The spec is read again for every run, so it can be changed meanwhile; only its schedule is that of the start.
     """
     from pipelines.schedule.local import LocalSchedule
     from pipelines.schedule.log import ScheduleLog
-    from pipelines.schedule.one_run import run_in_process
+    from pipelines.schedule.one_run import run_in_process, tell
 
     loaded = load_spec(spec, overrides)
     folder, words = _folder(loaded, root), [spec, *overrides, *(["--root", root] if root else [])]
-    watched = LocalSchedule(
-        _schedule(loaded),
-        ScheduleLog(folder),
-        lambda _: run_in_process(words, folder),
-        say=lambda text: _console().print(f"[bold]{loaded.spec.name}[/] · {text}", soft_wrap=True),
-    )
+    words += [word for name in ("runner", "image") if options[name] for word in (f"--{name}", options[name])]
+
+    def say(text: str) -> None:
+        _console().print(f"[bold]{loaded.spec.name}[/] · {escape(text)}", soft_wrap=True)
+
+    def run_slot(_: datetime) -> Outcome:
+        outcome = run_in_process(words, folder)
+        if untold := tell(loaded.spec.notify, loaded.spec.name, outcome):
+            say(untold)
+        return outcome
+
+    watched = LocalSchedule(_schedule(loaded), ScheduleLog(folder), run_slot, say=say)
     # a service manager and a container runtime stop a process with this signal
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.errors import SpecError
+from components.errors import ComponentError, SpecError
+from pipelines.notify import NotifyConfig, message, send
 from pipelines.schedule.log import Outcome
 
 SECONDS_TO_STOP = 60.0
@@ -73,6 +74,29 @@ def outcome_of(record: Mapping[str, Any], exit_code: int) -> Outcome:
 def refused(error: SpecError) -> Outcome:
     """Return the outcome of a run that could not start."""
     return Outcome("refused", error.exit_code, reasons=tuple(str(problem) for problem in error.problems))
+
+
+def tell(config: NotifyConfig | None, pipeline: str, outcome: Outcome) -> str | None:
+    """Tell the webhook of a run that could not do so itself; return why that failed, if it did.
+
+    Args:
+        config: section `notify`.
+        pipeline: its name.
+        outcome: how the run ended.
+    """
+    if config is None or outcome.status not in ("refused", "crashed"):
+        return None
+    record = {
+        "pipeline": pipeline,
+        "run_id": outcome.run_id,
+        "status": "failed",
+        "failure": {"component": None, "message": "; ".join(outcome.reasons)},
+    }
+    try:
+        send(config, message(record))
+    except ComponentError as error:
+        return str(error)
+    return None
 
 
 def _reasons(record: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from pipelines.schedule.log import Entry, ScheduleLog
 from tests.factories.sluice_command import Sluice, environment
 from tests.factories.spans import SPEC, deliver, rows
+from tests.factories.webhook import Receiver
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -108,9 +109,13 @@ def test_a_run_that_is_killed_is_written_down_and_the_schedule_goes_on(sluice, s
     assert entry.outcome.reasons == ("the run was killed by SIGKILL",)
 
 
-def test_data_that_cannot_be_read_are_written_down_and_the_schedule_goes_on(sluice):
+def test_data_that_cannot_be_read_are_written_down_and_told_and_the_schedule_goes_on(sluice):
     deliver(sluice.cwd, 4, rows(4))
-    done = sluice(*words())
+    receiver = Receiver([200])
+    done = sluice(*words(), f"notify.webhook={receiver.url}")
+    (told,) = receiver.received
+    assert (told["pipeline"], told["status"], told["run_id"]) == ("nights", "failed", None)
+    assert "a window without span 3" in told["text"]
     assert "the schedule has ended" in done.stdout
     (entry,) = ended(sluice.root)
     assert (entry.outcome.status, entry.outcome.exit_code, entry.outcome.run_id) == ("refused", 2, None)

@@ -208,6 +208,15 @@ def test_every_decision_is_kept_with_its_reasons(simulation):
             assert json.loads((Path(folder) / "decision.json").read_text())["span"] == span_of(night)
 
 
+@pytest.mark.parametrize("night", [DRIFT - 1, DRIFT])
+def test_the_page_of_a_run_says_why_and_how_far_columns_moved(simulation, night):
+    page = (simulation.root / "runs" / str(simulation.outcome(night).run_id) / "report.html").read_text()
+    section = page.split("Whether to train again")[1].split("<h3>")[0]
+    assert f">{'yes' if night == DRIFT else 'no'}<" in section
+    assert simulation.outcome(night).reasons[0] in section
+    assert [name for name in ("distance", "load", "depot", "delay") if f"{name}</th>" not in section] == []
+
+
 def test_a_corrupt_span_stops_the_run_until_it_is_delivered_again(simulation):
     assert simulation.nights("refused") == list(range(CORRUPT, REPAIRED))
     outcome = simulation.outcome(CORRUPT)

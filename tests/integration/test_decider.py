@@ -158,7 +158,7 @@ def test_little_drift_does_not_train_and_the_distances_are_kept(taxi, tmp_path):
     statistics = write(taxi.slice(0, 7500), tmp_path / "now"), [write(taxi.slice(7500), tmp_path / "before")]
     decision = execute(tmp_path, *statistics, {"min_drift": 0.05}, baseline=model_of("7"), span="31")
     assert (decision["go"], decision["rule"], decision["span"]) == (False, "little_drift", 31)
-    assert decision["text"].startswith("do not train: little drift: at most 0.0")
+    assert decision["text"].startswith("do not train: little drift: ")
     assert {entry["feature"] for entry in decision["drift"]} == {*NUMBERS, *TEXTS}
     assert decision["blessed"] == {"version": 3, "at": (NOW - timedelta(days=2)).isoformat()}
 

@@ -25,6 +25,7 @@ def view(found: Findings) -> Json:
         "left_out": len(features) - len(shown),
         "splits": [split for split in ("train", "eval") if split in (statistics.get("examples") or {})],
         "anomalies": found.data.get("anomalies"),
+        "decision": found.data["run"].get("decision"),
         "distances": _distances(found.data.get("anomalies") or {}),
         "cleaning": found.data.get("cleaning"),
         "ingest": found.data.get("ingest"),

@@ -81,6 +81,11 @@ def test_little_drift_does_not_train():
     assert decision == Decision(False, "little_drift", ("little drift: at most 0.049 (company), below 0.05",))
 
 
+def test_drift_that_chance_explains_is_none():
+    decision = decided(replace(USUAL, drift={"miles": 0.0}))
+    assert decision.reasons == ("little drift: no column has moved further than chance explains",)
+
+
 def test_drift_right_at_the_bound_trains():
     assert decided(replace(USUAL, drift={"miles": 0.05})).go
 
