@@ -172,8 +172,9 @@ def test_neither_its_history_nor_its_files_tell_of_the_machine_that_built_it(eng
 def test_all_of_its_python_is_compiled(within):
     code = """if True:
         import importlib.util, pathlib
+        folders = [pathlib.Path('/opt', name) for name in ('venv/lib', 'sluice/components', 'sluice/pipelines')]
         missing = []
-        for file in [f for top in ('venv/lib', 'sluice/components', 'sluice/pipelines') for f in pathlib.Path('/opt', top).rglob('*.py')]:
+        for file in [file for folder in folders for file in folder.rglob('*.py')]:
             if not pathlib.Path(importlib.util.cache_from_source(file)).is_file():
                 try:
                     compile(file.read_bytes(), str(file), 'exec')
