@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 import time
@@ -15,7 +14,6 @@ import pytest
 from components.errors import ComponentError
 from components.training.launch import launch
 from components.training.run_fn import Job
-from pipelines.image import container_engine, exists, image_name
 from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
 TRAINING = {"epochs": 3, "batch_size": 256, "strategy": "multi_worker", "tensorboard": False}
@@ -23,23 +21,11 @@ LOCKED_DOWN = ["--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--se
 
 
 @pytest.fixture(scope="module")
-def engine() -> str:
-    return container_engine()
-
-
-@pytest.fixture(scope="module")
-def image(engine: str) -> str:
-    name = os.environ.get("SLUICE_STEP_IMAGE") or image_name()
-    assert exists(engine, name), f"{name} is not there: sluice image build"
-    return name
-
-
-@pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     return make_artifacts(tmp_path_factory.mktemp("taxi"), "binary_classification", rows=4000)
 
 
-def make_job(artifacts: Artifacts, folder: Path, engine: str, image: str, **training: Any) -> Job:
+def make_job(artifacts: Artifacts, folder: Path, engine: str, step_image: str, **training: Any) -> Job:
     given = job_arguments(artifacts, folder / "output", {"family": "mlp"}, {**TRAINING, **training})
     given["runtime"] |= {
         "root": str(folder / "root"),
@@ -48,7 +34,7 @@ def make_job(artifacts: Artifacts, folder: Path, engine: str, image: str, **trai
         "workers": 2,
         "launcher": "containers",
         "container_engine": engine,
-        "worker_image": image,
+        "worker_image": step_image,
         "container_options": LOCKED_DOWN,
     }
     return Job(**given)
@@ -65,9 +51,9 @@ def left_over(engine: str) -> list[str]:
 
 
 def test_two_containers_train_together_on_a_read_only_system_without_capabilities(
-    artifacts: Artifacts, tmp_path: Path, engine: str, image: str, capsys: pytest.CaptureFixture[str]
+    artifacts: Artifacts, tmp_path: Path, engine: str, step_image: str, capsys: pytest.CaptureFixture[str]
 ):
-    job = make_job(artifacts, tmp_path, engine, image, optimizer={"adam": {"learning_rate": 0.01}})
+    job = make_job(artifacts, tmp_path, engine, step_image, optimizer={"adam": {"learning_rate": 0.01}})
     launch(job)
     log = capsys.readouterr().out
     for index in (0, 1):
@@ -86,10 +72,10 @@ def test_two_containers_train_together_on_a_read_only_system_without_capabilitie
 
 
 def test_a_container_that_is_killed_ends_the_training_and_the_next_one_goes_on(
-    artifacts: Artifacts, tmp_path: Path, engine: str, image: str
+    artifacts: Artifacts, tmp_path: Path, engine: str, step_image: str
 ):
-    options: dict[str, Any] = {"epochs": 30, "batch_size": 32, "steps_per_execution": 2}
-    job = make_job(artifacts, tmp_path, engine, image, **options)
+    options: dict[str, Any] = {"epochs": 12, "batch_size": 128, "steps_per_execution": 2}
+    job = make_job(artifacts, tmp_path, engine, step_image, **options)
     kept = tmp_path / "root" / "multi-worker" / "0123456789abcdef"
 
     def kill_one() -> None:
@@ -110,11 +96,11 @@ def test_a_container_that_is_killed_ends_the_training_and_the_next_one_goes_on(
     launch(job)
     history = json.loads((job.run_folder / "history.json").read_text())
     assert history["resumed_from_epoch"] >= 1
-    assert [each["epoch"] for each in history["epochs"]] == list(range(1, 31))
+    assert [each["epoch"] for each in history["epochs"]] == list(range(1, 13))
     assert not kept.exists()
 
 
-def test_a_worker_whose_others_do_not_come_says_who_is_missing(engine: str, image: str):
+def test_a_worker_whose_others_do_not_come_says_who_is_missing(engine: str, step_image: str):
     environment = {
         "SLUICE_JOB": "/tmp/job",
         "SLUICE_WORKERS": "2",
@@ -125,7 +111,7 @@ def test_a_worker_whose_others_do_not_come_says_who_is_missing(engine: str, imag
     given = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
     # The worker knows itself by its own name, as a pod does.
     hosts = ["--add-host", "train-0.nowhere.invalid:127.0.0.1"]
-    command = [engine, "run", "--rm", *given, *hosts, "--entrypoint", "", *LOCKED_DOWN, image]
+    command = [engine, "run", "--rm", *given, *hosts, "--entrypoint", "", *LOCKED_DOWN, step_image]
     done = subprocess.run(
         [*command, "python", "-m", "components.training.worker"], capture_output=True, text=True, timeout=240
     )
