@@ -112,8 +112,10 @@ def _detail(result: NodeResult) -> str:
 
 
 def summary_line(result: NodeResult) -> str:
-    """Say in a few words what a component found."""
+    """Say in a few words what a component found; nothing of one that ran where its summary is out of sight."""
     summary = result.summary
+    if not summary:
+        return ""
     match result.name:
         case "ExampleGen":
             per_second = f", {summary.get('rows', 0) / result.seconds:,.0f} rows/s" if result.seconds else ""

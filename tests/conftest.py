@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import missing
+
 # Set before any test module imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -22,12 +24,27 @@ def tier_of(path: Path) -> str | None:
     return folder if folder in TIERS else None
 
 
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if tier := tier_of(item.path):
             item.add_marker(tier)
     items.sort(key=lambda item: TIERS.index(tier_of(item.path) or TIERS[-1]))
+    if not os.environ.get("CI"):
+        _leave_out(config, items)
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this machine cannot run, and say so at the end; CI installs everything and leaves out nothing."""
+    told = config.stash.setdefault(LEFT_OUT, [])
+    for need in missing({item.path for item in items}):
+        left = [item for item in items if need.is_of(item.path)]
+        items[:] = [item for item in items if not need.is_of(item.path)]
+        config.hook.pytest_deselected(items=left)
+        told.append(f"{len(left)} tests that need {need.name}; to run them: {need.remedy}")
 
 
 def _skips_in_ci(config: pytest.Config) -> list[pytest.TestReport]:
@@ -42,6 +59,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if told := config.stash.get(LEFT_OUT, []):
+        terminalreporter.section("left out on this machine")
+        for line in told:
+            terminalreporter.line(line)
     if skips := _skips_in_ci(config):
         terminalreporter.section("skipped tests fail the run in CI")
         for report in skips:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HERE = ("from_node", "to_node", "no_cache", "wait")
 """Options that mean something only where the plan is made, which is not on Kubeflow."""
+THERE = ("attach", "terminate")
+"""Options that mean something only on Kubeflow."""
 
 
 @click.command()
@@ -39,6 +41,8 @@ HERE = ("from_node", "to_node", "no_cache", "wait")
 )
 @click.option("--image", help="The image of the steps; those that `sluice image build` makes of this code by default.")
 @click.option("--registry", default="", help="Registry (and folder in it) of the default images.")
+@click.option("--attach", metavar="RUN_ID", help="Follow a run that Kubeflow has already, instead of starting one.")
+@click.option("--terminate", metavar="RUN_ID", help="End a run on Kubeflow, instead of starting one.")
 @kubeflow_options
 def run(spec: str, overrides: tuple[str, ...], runner: str, span: str | None, **options: Any) -> None:
     """Run a pipeline: in this process on Apache Beam, in containers, or on Kubeflow Pipelines.
@@ -47,12 +51,13 @@ def run(spec: str, overrides: tuple[str, ...], runner: str, span: str | None, **
     """
     from pipelines.api import Pipeline
 
-    overrides = overrides if span is None else (*overrides, f"data.span={span}")
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     on_cluster = runner == "kubeflow"
+    if span is not None and not on_cluster:
+        overrides = (*overrides, f"data.span={span}")
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     pipeline = Pipeline.load(spec, overrides, None if on_cluster else options["root"])
     console.print(f"[bold]{pipeline.spec.name}[/] · {pipeline.loaded.path}", soft_wrap=True)
-    result = _on_kubeflow(pipeline, options, console) if on_cluster else _here(pipeline, runner, options)
+    result = _on_kubeflow(pipeline, options | {"span": span}, console) if on_cluster else _here(pipeline, runner, options)
     screen.print_result(console, result)
     sys.exit(result.exit_code)
 
@@ -60,6 +65,8 @@ def run(spec: str, overrides: tuple[str, ...], runner: str, span: str | None, **
 def _here(pipeline: Pipeline, runner: str, options: dict[str, Any]) -> RunResult:
     from pipelines.plan import Choices
 
+    if given := [name for name in THERE if options[name]]:
+        raise click.UsageError(f"--{given[0]}: runs that go on by themselves are Kubeflow's: add --runner kubeflow")
     choices = Choices(options["from_node"], options["to_node"], not options["no_cache"])
     return pipeline.run(
         choices,
@@ -103,11 +110,15 @@ def _on_kubeflow(pipeline: Pipeline, options: dict[str, Any], console: Console) 
     compiled = compiled_for_cluster(
         pipeline.loaded, root=options["root"], image=options["image"], registry=options["registry"]
     )
-    started = KubeflowRunner(
+    runner = KubeflowRunner(
         settings,
         pipeline.root.folder,
         screen.watching,
-        lambda line: console.print(f"  {line}", soft_wrap=True),
+        lambda line: console.print(f"  {line}", markup=False, soft_wrap=True),
+        pipeline.loaded,
     )
-    reason = options["override_gate"]
-    return started.run(compiled, {"override_gate": reason} if reason else {})
+    if options["terminate"]:
+        runner.terminate(options["terminate"])
+    if followed := options["terminate"] or options["attach"]:
+        return runner.attach(compiled, followed)
+    return runner.run(compiled, {name: options[name] for name in ("override_gate", "span") if options[name]})

@@ -67,6 +67,23 @@ def test_a_run_ends_with_the_exit_code_of_a_local_one(
     )
 
 
+def test_a_run_is_followed_again_and_ended_by_its_id(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    place = ("--runner", "kubeflow", "--root", str(root), "--image", "sluice:1")
+    simulate = partial(SimulatedRun, at_end=partial(write_run, root), pace=30)
+    with serving(KubeflowServer(simulate=simulate)) as server:
+        first = sluice(tmp_path, "run", "taxi", *place, "--host", server.host)
+        run_id = server.runs[0].record["run_id"]
+        again = sluice(tmp_path, "run", "taxi", *place, "--host", server.host, "--attach", run_id)
+        assert (first.returncode, again.returncode) == (0, 0), again.stdout + again.stderr
+        server.runs[0].record["state"] = "RUNNING"
+        ended = sluice(tmp_path, "run", "taxi", *place, "--host", server.host, "--terminate", run_id)
+    assert ended.returncode == 4
+    assert "The run was ended by somebody." in ended.stdout
+    assert len(server.runs) == 1
+    assert sluice(tmp_path, "run", "taxi", "--attach", run_id).returncode == 2
+
+
 def test_a_server_that_refuses_is_exit_code_2_with_what_to_do(tmp_path: Path) -> None:
     with serving(KubeflowServer()) as server:
         server.faults = [Fault(403, times=None, message="ann may not read healthz")]
