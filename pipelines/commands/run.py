@@ -57,7 +57,8 @@ def run(spec: str, overrides: tuple[str, ...], runner: str, span: str | None, **
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     pipeline = Pipeline.load(spec, overrides, None if on_cluster else options["root"])
     console.print(f"[bold]{pipeline.spec.name}[/] · {pipeline.loaded.path}", soft_wrap=True)
-    result = _on_kubeflow(pipeline, options | {"span": span}, console) if on_cluster else _here(pipeline, runner, options)
+    options["span"] = span
+    result = _on_kubeflow(pipeline, options, console) if on_cluster else _here(pipeline, runner, options)
     screen.print_result(console, result)
     sys.exit(result.exit_code)
 
