@@ -116,6 +116,7 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
     keras.backend.clear_session()
     from components.training.fit import fit
     from components.training.input_fn import open_split
+    from components.training.remote_checkpoint import RemoteCheckpoint
     from components.transform.outputs import label_vocabulary, model_inputs, num_classes
 
     config = TrainingConfig.model_validate(job.config["training"])
@@ -123,6 +124,10 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
     inputs = model_inputs(job.transform_graph)
     classes = num_classes(job.transform_graph, task)
     weighted = bool(job.config["columns"].get("weight"))
+    remote = RemoteCheckpoint.of(job) if distribution is None else None
+    if remote is not None and job.checkpoint_folder is not None:
+        remote.fetch(job.checkpoint_folder)
+        keep = keep or remote.keep
     report(job.runtime, "Trainer", "reading the transformed examples")
     train, evaluation = (
         open_split(folder, inputs, task, classes, weighted=weighted, cache=config.cache)
@@ -144,6 +149,8 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
     _write_facts(job, result, {"train": train, "eval": evaluation})
     if job.checkpoint_folder is not None:
         shutil.rmtree(job.checkpoint_folder, ignore_errors=True)
+    if remote is not None:
+        remote.clear()
 
 
 def _places(job: Job, config: TrainingConfig, distribution: Any, keep: Callable[[Path], None] | None) -> Places:
