@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 from typing import Any
 
+from components.engine.storage import SCHEMES, RemoteFolder
+
 WILDCARDS = "*?["
 
 
@@ -21,7 +23,9 @@ def file_system(url: str) -> tuple[Any, str]:
     scheme, _, path = base.partition("://")
     # Wildcards are no part of a URL, so the file system is asked for with what stands before them.
     root = path.split("/", 1)[0]
-    system, _ = fs.FileSystem.from_uri(f"{scheme}://{root or '/'}{mark}{options}")
+    if scheme in SCHEMES:
+        return RemoteFolder(f"{scheme}://{root}{mark}{options}", "data.path").system, path.rstrip("/")
+    system, _ = fs.FileSystem.from_uri(f"{scheme}://{root or '/'}")
     return system, path.rstrip("/")
 
 
@@ -60,6 +64,8 @@ def _match(system: Any, pattern: str) -> list[Any]:
         start = pattern[: min(pattern.index(mark) for mark in WILDCARDS if mark in pattern)].rpartition("/")[0]
         infos = system.get_file_info(fs.FileSelector(start, recursive=True))
         return [info for info in infos if fnmatch.fnmatchcase(info.path, pattern)]
+    if system.type_name == "gcs":
+        return _match_objects(system, pattern)
     first, *parts = pattern.split("/")
     folders, infos = [first], []
     for at, part in enumerate(parts):
@@ -71,3 +77,18 @@ def _match(system: Any, pattern: str) -> list[Any]:
         infos = [info for found in listed for info in found if fnmatch.fnmatchcase(info.base_name, part)]
         folders = [info.path for info in infos if info.type == fs.FileType.Directory]
     return [info for info in infos if info.type != fs.FileType.NotFound]
+
+
+def _match_objects(system: Any, pattern: str) -> list[Any]:
+    """Return what a glob matches, from all objects: Arrow does not list folders on GCS that no object stands for."""
+    from pyarrow import fs
+
+    parts = pattern.split("/")
+    literal = next(at for at, part in enumerate(parts) if any(mark in part for mark in WILDCARDS))
+    found = {}
+    for info in system.get_file_info(fs.FileSelector("/".join(parts[:literal]), allow_not_found=True, recursive=True)):
+        names = info.path.rstrip("/").split("/")
+        path = "/".join(names[: len(parts)])
+        if len(names) >= len(parts) and all(map(fnmatch.fnmatchcase, names, parts)):
+            found[path] = info if len(names) == len(parts) else fs.FileInfo(path, fs.FileType.Directory)
+    return list(found.values())

@@ -73,13 +73,15 @@ class RemoteFolder:
 
     Args:
         url: `s3://BUCKET/PREFIX?region=…&endpoint_override=HOST:PORT&scheme=http`, or the same with `gs://`.
+        where: what a message calls the place of the URL.
 
     Raises:
         SpecError: the URL cannot be one, holds a password, or has an unknown option.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, where: str = "root") -> None:
         self.full_url = url
+        self.where = where
         base, _, query = url.partition("?")
         self.scheme, _, rest = base.partition("://")
         self.path = unquote(rest).strip("/")
@@ -222,20 +224,22 @@ class RemoteFolder:
         bucket = self.path.partition("/")[0]
         if self.scheme not in SCHEMES or not bucket:
             return Problem(
-                "root", repr(base), "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX", "Check the address."
+                self.where, repr(base), "a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX", "Check the address."
             )
         if "@" in bucket:
             return Problem(
-                "root",
+                self.where,
                 f"{self.scheme}://…@{bucket.rpartition('@')[2]}, with a user or a password in it",
                 "an address without secrets, since it is written into every run",
                 "Put them into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or into ~/.aws/credentials.",
             )
         known = OPTIONS[self.scheme]
         if unknown := [name for name in self.options if name not in known]:
-            return Problem("root", f"option {unknown[0]!r}", f"one of {', '.join(known)}", "Check the part behind `?`.")
+            return Problem(
+                self.where, f"option {unknown[0]!r}", f"one of {', '.join(known)}", "Check the part behind `?`."
+            )
         if PurePosixPath(self.path).as_posix() != self.path or ".." in self.path.split("/"):
-            return Problem("root", repr(base), "an address without `..` and `//`", "Write it straight.")
+            return Problem(self.where, repr(base), "an address without `..` and `//`", "Write it straight.")
         return None
 
 
