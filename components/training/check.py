@@ -12,6 +12,7 @@ from components.model.build import build_model
 from components.model.config import ModelConfig
 from components.model.custom import check_source, load_builder
 from components.training.config import TrainingConfig
+from components.training.distribution import tpu_is_here
 from components.training.objective import monitored_names
 from components.training.optimizer import check_optimizer
 from components.transform.config import GUESSED_SIZE
@@ -33,7 +34,7 @@ def check_before_run(
         inputs: what the model will about receive; without them no model is built.
     """
     training = TrainingConfig.model_validate(config["training"])
-    problems = check_optimizer(training.optimizer)
+    problems = [*check_optimizer(training.optimizer), *_check_devices(training)]
     known = list(monitored_names(config["task"]))
     if training.early_stopping is not None and training.early_stopping.monitor not in known:
         watched = training.early_stopping.monitor
@@ -42,6 +43,14 @@ def check_before_run(
         where = "training.early_stopping.monitor"
         problems.append(Problem(where, repr(watched), f"one of {', '.join(known)}", remedy))
     return [*problems, *_check_custom(config, base_dir, inputs)]
+
+
+def _check_devices(training: TrainingConfig) -> list[Problem]:
+    """Return that there is no TPU where one is asked for; without one the Trainer would find out after minutes."""
+    if training.strategy != "tpu" or tpu_is_here():
+        return []
+    remedy = "Run it on Kubeflow with a TPU pool in resources.trainer, or set training.strategy to auto."
+    return [Problem("training.strategy", "tpu on a machine without a TPU", "a TPU", remedy)]
 
 
 def _check_custom(config: Mapping[str, Any], base_dir: str | None, inputs: Sequence[ModelInput]) -> list[Problem]:

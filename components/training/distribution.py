@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from components.errors import ComponentError
@@ -120,6 +121,11 @@ def join(cluster: Cluster) -> Distribution:
     # MultiWorkerMirroredStrategy itself demands as many devices in each worker.
     local = copies // len(cluster.addresses)
     return Distribution(strategy, copies, share=Share(cluster.index * local, local, copies), is_chief=cluster.is_chief)
+
+
+def tpu_is_here() -> bool:
+    """Say whether this machine may have a TPU: whether its driver shows a device."""
+    return any(Path("/dev").glob("accel[0-9]*")) or any(Path("/dev/vfio").glob("[0-9]*"))
 
 
 def _tpu() -> Distribution:

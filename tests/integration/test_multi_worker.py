@@ -22,6 +22,8 @@ from components.training.launch import launch
 from components.training.run_fn import Job, run_fn, run_job
 from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
+pytestmark = pytest.mark.timeout(900)  # a busy machine takes a minute to start two TensorFlows
+
 REPOSITORY = Path(__file__).parents[2]
 MODEL = {"family": "wide_and_deep", "hidden_units": [16]}
 TRAINING = {"epochs": 3, "batch_size": 256, "optimizer": {"adam": {"learning_rate": 0.01}}, "tensorboard": False}
@@ -156,7 +158,7 @@ def _command(process: psutil.Process) -> str:
 
 def wait_for_epoch(progress: Path, trainer: subprocess.Popen[bytes], epoch: int) -> dict[int, psutil.Process]:
     """Wait until an epoch is done; return the workers by their index."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and trainer.poll() is None:
         text = progress.read_text() if progress.exists() else ""
         if f"epoch {epoch}/" in text and "val_loss" in text.split(f"epoch {epoch}/")[-1]:

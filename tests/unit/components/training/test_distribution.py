@@ -15,6 +15,7 @@ import pytest
 from components.engine.examples import ExampleWriter, encode_examples
 from components.errors import ComponentError
 from components.features import LABEL, WEIGHT, ModelInput
+from components.training.check import check_before_run
 from components.training.cluster import Cluster
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution, choose_distribution
@@ -169,6 +170,13 @@ def test_a_strategy_that_needs_what_is_not_here_is_refused(strategy: Any, messag
     with pytest.raises(ComponentError, match=f"{message}.*{remedy}") as error:
         choose_distribution(strategy)
     assert error.value.spec_path == "training.strategy"
+
+
+def test_a_tpu_that_is_not_here_is_missed_before_the_first_component_runs():
+    config = {"model": {"family": "mlp"}, "training": {"strategy": "tpu"}, "task": "regression"}
+    (problem,) = check_before_run(config)
+    assert str(problem).startswith("training.strategy: got tpu on a machine without a TPU; expected a TPU. Run it on")
+    assert check_before_run({**config, "training": {"strategy": "multi_worker"}}) == []
 
 
 def test_the_config_knows_both_new_strategies_and_no_others():
