@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from components.data.source import SourceFile
+from components.errors import SpecError
 from pipelines.api import Pipeline
 from pipelines.build import pipeline_nodes
+from pipelines.cli import cli
 from pipelines.plan import Plan
 from pipelines.runners.beam import decided_against
 from pipelines.runners.runner import NodeResult
@@ -141,3 +144,12 @@ def test_the_cache_key_is_that_of_the_files_in_the_window(home):
 
 def test_data_without_spans_have_none(tmp_path):
     assert Plan((), None, (SourceFile("rows.csv", 1),)).span is None
+
+
+def test_a_span_is_chosen_on_the_command_line(home):
+    arguments = [str(home / "pipeline.yaml"), "--root", str(home / "root")]
+    done = CliRunner().invoke(cli, ["plan", *arguments, "--span", "2"])
+    assert "2 spans, 1 to 2 (version 1)" in done.output
+    refused = CliRunner().invoke(cli, ["plan", *arguments, "--span", "9"])
+    assert isinstance(refused.exception, SpecError)
+    assert "span 9, which is not there" in str(refused.exception)
