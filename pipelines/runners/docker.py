@@ -29,6 +29,10 @@ from pipelines.runners.container import LABEL, Containers, remove_containers, ru
 from pipelines.runners.runner import Job, NodeResult, Watcher
 
 
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables of this process that a step needs to reach a bucket."""
+
+
 class DockerRunner(BeamRunner):
     """Runs every component in a container of its own; see `Runner`.
 
@@ -187,14 +191,17 @@ class _Steps:
         root, runtime = str(self.job.root.folder), self.job.runtime
         told = {key: value for key, value in runtime.items() if key not in {"data_path", "progress"}}
         environment = {**task.environment, RUNTIME_VARIABLE: json.dumps(told)}
-        places = [self.parameters["data_path"], root]
-        network = self.containers.network or ("host" if any(map(is_remote, places)) else "none")
+        remote = any(map(is_remote, [self.parameters["data_path"], runtime.get("remote", root)]))
+        network = self.containers.network or ("host" if remote else "none")
+        # by name alone: the engine takes the values from this process, and no list of processes shows them
+        credentials = [name for name in CREDENTIALS if remote and name in os.environ]
         return [
             *("--rm", "--read-only", "--tmpfs", "/tmp", f"--network={network}"),  # noqa: S108 - the container's
             *("--name", f"sluice-{self.job.run_id}-{task.name}", "--label", f"{LABEL}={root}"),
             *("--user", f"{os.getuid()}:{os.getgid()}", "--volume", f"{root}:{root}"),
             *(word for folder in self._read_folders() for word in ("--volume", f"{folder}:{folder}:ro")),
             *(word for name, value in environment.items() for word in ("--env", f"{name}={value}")),
+            *(word for name in credentials for word in ("--env", name)),
         ]
 
     def _read_folders(self) -> list[str]:
