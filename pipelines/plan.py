@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -276,7 +277,14 @@ def _short(value: Any) -> str:
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that results depend on."""
-    return {name: metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+    return {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+
+
+def _version(library: str) -> str:
+    for build in (f"{library}-cpu", f"{library}-tpu"):  # the names of TensorFlow's builds in the images
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return metadata.version(build)
+    return metadata.version(library)
 
 
 def _check_names(nodes: tuple[Node, ...], choices: Choices) -> None:
