@@ -14,6 +14,9 @@ class RetrainingConfig(Section):
     first model and changed settings of a component that the model depends on always train. `sluice run SPEC --from
     Transform` trains whatever the decision would be.
 
+    Drift is the share of rows that has moved beyond what chance explains, 0 to 1 (see `components.retraining.drift`).
+    All data that would be trained on are compared: in a window of 30 equal spans one span moves it by 1/30 at most.
+
     Args:
         skip_without_new_data: leave the model when the raw data are those of the last training, byte for byte.
         retrain_on_drift_above: train at once when a column has drifted further than this from the data of the last
