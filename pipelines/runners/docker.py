@@ -28,7 +28,6 @@ from pipelines.runners.beam import BeamRunner, Launches
 from pipelines.runners.container import LABEL, Containers, remove_containers, run_container
 from pipelines.runners.runner import Job, NodeResult, Watcher
 
-
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables of this process that a step needs to reach a bucket."""
 
