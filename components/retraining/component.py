@@ -13,6 +13,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.engine.storage import join
+from components.engine.wiring import WiredSpec
 from components.registry import Registry, shared_root
 from components.retraining import drift, history
 from components.retraining.config import RetrainingConfig
@@ -88,13 +89,9 @@ def _write(folder: Path, decision: Decision, facts: Facts, moved: dict[str, drif
     (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 
 
-class DeciderSpec(component_spec.ComponentSpec):
+class DeciderSpec(WiredSpec):
     """What Decider takes and makes."""
 
-    PARAMETERS = {
-        "config": component_spec.ExecutionParameter(type=str),
-        "runtime": component_spec.ExecutionParameter(type=str),
-    }
     INPUTS = {
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "baseline_statistics": component_spec.ChannelParameter(
@@ -127,11 +124,6 @@ def Decider(  # noqa: N802 - named as the node is
         statistics: channel of the statistics of the data that would be trained on.
         baseline_statistics: channel of the statistics of the last blessed model's data; its folder may be empty.
     """
-    spec = DeciderSpec(
-        config=json.dumps(config),
-        runtime=json.dumps(runtime),
-        statistics=statistics,
-        baseline_statistics=baseline_statistics,
-        decision=types.Channel(type=standard_artifacts.Config),
+    return DeciderComponent(
+        spec=DeciderSpec.wired(config, runtime, statistics=statistics, baseline_statistics=baseline_statistics)
     )
-    return DeciderComponent(spec=spec)

@@ -32,7 +32,7 @@ def test_a_constant_model_has_one_part():
 
 
 def test_the_roc_curve_encloses_the_area(binary):
-    points = np.array(roc(binary))
+    points = np.array(roc(binary)[0])
     assert points[0].tolist() == [0, 0]
     assert points[-1].tolist() == [1, 1]
     assert len(points) <= 202
@@ -42,7 +42,7 @@ def test_the_roc_curve_encloses_the_area(binary):
 
 
 def test_without_both_classes_there_is_no_roc_curve():
-    assert roc(Scored("binary_classification", np.zeros(3), np.arange(3.0), np.ones(3))) == []
+    assert roc(Scored("binary_classification", np.zeros(3), np.arange(3.0), np.ones(3))) == ([], [])
 
 
 def test_the_confusion_matrix_has_true_labels_in_rows(binary):
