@@ -72,6 +72,11 @@ def test_all_that_a_step_needs_works_read_only_and_without_a_network(within):
     assert re.search(r"^\d{3} modules, Python 3\.13\.\d+: all that a step needs is here$", said, re.MULTILINE)
 
 
+def test_a_whole_pipeline_runs_in_it_read_only_and_without_a_network(within):
+    said = within("sluice", "run", "taxi", "--root", "/tmp/taxi", "training.epochs=1")
+    assert re.search(r"^ +pushed +version \d+ → /tmp/taxi/serving/\d+$", said, re.MULTILINE), said
+
+
 def test_the_code_in_it_is_the_code_here(within):
     code = """if True:
         import hashlib, pathlib
