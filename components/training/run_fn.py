@@ -124,7 +124,7 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
     inputs = model_inputs(job.transform_graph)
     classes = num_classes(job.transform_graph, task)
     weighted = bool(job.config["columns"].get("weight"))
-    remote = RemoteCheckpoint.of(job) if distribution is None else None
+    remote = RemoteCheckpoint.of(job) if distribution is None or distribution.is_chief else None
     if remote is not None and job.checkpoint_folder is not None:
         remote.fetch(job.checkpoint_folder)
         keep = keep or remote.keep

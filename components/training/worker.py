@@ -56,7 +56,7 @@ def train() -> None:
         job = exchange.receive(Path(work))
         if not cluster.is_chief:
             job = replace(job, runtime={**job.runtime, "progress": None})
-        run_job(job, distribution, exchange.keep_checkpoint)
+        run_job(job, distribution, None if exchange.remote is None else exchange.keep_checkpoint)
         if cluster.is_chief:
             exchange.give(job)
         # A worker that leaves early looks dead to the chief, which may still be exporting.

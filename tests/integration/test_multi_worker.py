@@ -17,9 +17,11 @@ import numpy as np
 import psutil
 import pytest
 
+from components.engine.storage import RemoteFolder
 from components.errors import ComponentError
 from components.training.launch import launch
 from components.training.run_fn import Job, run_fn, run_job
+from tests.factories.s3_server import CREDENTIALS, S3Server
 from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
 pytestmark = pytest.mark.timeout(900)  # a busy machine takes a minute to start two TensorFlows
@@ -211,6 +213,25 @@ def test_started_again_it_goes_on_after_the_last_whole_epoch(artifacts: Artifact
     assert uninterrupted["resumed_from_epoch"] == 0
     for left, right in zip(weights, expected, strict=True):
         np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+def test_with_a_root_in_a_bucket_another_machine_goes_on(
+    artifacts: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    server = S3Server(tmp_path / "s3.log")
+    root = RemoteFolder(server.url("taxi"))
+    given = [arguments(artifacts, tmp_path / name, {"family": "mlp"}, 2, **LONG) for name in ("one", "another")]
+    for each in given:
+        each["runtime"]["remote"] = root.full_url
+    trainer = start(given[0], tmp_path / "one", "first")
+    wait_for_epoch(tmp_path / "one" / "progress.jsonl", trainer, 3)[1].kill()
+    assert trainer.wait(60) == 4
+    launch(Job(**given[1]))
+    assert trained(tmp_path / "another")[0]["resumed_from_epoch"] >= 2
+    assert root.files("checkpoints") == []
+    server.stop()
 
 
 def test_workers_end_when_the_trainer_is_killed(artifacts: Artifacts, tmp_path: Path):

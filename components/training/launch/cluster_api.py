@@ -227,9 +227,8 @@ class ClusterApi:
             remedy = "Raise the namespace's quota, or ask for less in resources.trainer."
         elif status == 403:
             rule = f'{{apiGroups: ["{resource.group}"], resources: [{resource.plural}], verbs: [{verb}]}}'
-            remedy = (
-                f"Add the rule {rule} to the role of the Trainer's service account (k8s/components/training_runtime)."
-            )
+            role = "a ClusterRole" if resource.cluster_wide else "the Role"
+            remedy = f"Add the rule {rule} to {role} of the Trainer's service account; k8s/ has the roles that ship."
         elif status == 401:
             remedy = "The service account's token is not accepted; check that the account still exists."
         elif status in {400, 422}:

@@ -40,7 +40,7 @@ def run(job: Job, workers: int) -> None:
     """
     api = ClusterApi.in_cluster()
     key = str(job.runtime.get("trainer_key") or job.runtime["run_id"])
-    place = join(str(job.runtime["root"]), "multi-worker", key)
+    place = join(str(job.runtime.get("remote") or job.runtime["root"]), "multi-worker", key)
     own = api.get(PODS, os.environ.get("POD_NAME") or os.environ["HOSTNAME"])
     wanted = job.runtime.get("worker_pod") or {}
     planned = Workers(f"sluice-train-{key[:10].lower()}", workers, place, own, wanted)
@@ -49,17 +49,19 @@ def run(job: Job, workers: int) -> None:
     _check_shared(place, planned, kind)
     exchange = Exchange(place)
     finished = False
+    made: list[tuple[Resource, dict[str, Any]]] = []
     with _ended_by_signal():
         try:
             report(job.runtime, "Trainer", f"bringing the data to {workers} workers")
             exchange.offer(job)
             for resource, manifest in objects:
+                made.append((resource, manifest))  # before: it may be there although the answer says otherwise
                 api.create(resource, manifest)
             _Following(api, planned, kind, objects[-1], job.runtime).wait()
             exchange.take(job)
             finished = True
         finally:
-            _clean_up(api, objects)
+            _clean_up(api, made)
             exchange.clear(keep_checkpoint=not finished)
 
 

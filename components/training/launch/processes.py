@@ -17,6 +17,7 @@ import components
 from components.training.cluster import INDEX, JOB, Cluster
 from components.training.exchange import Exchange
 from components.training.launch.follow import Ended, Heard, failure_of, grace_seconds
+from components.training.remote_checkpoint import RemoteCheckpoint
 from components.training.run_fn import Job
 
 STOP_SECONDS = 10.0
@@ -37,6 +38,10 @@ def run(job: Job, workers: int) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="sluice-workers-") as folder:
         Exchange(folder).offer_in_place(job)
+        remote = RemoteCheckpoint.of(job)
+        if remote is not None and job.checkpoint_folder is not None:
+            # Before any worker looks: all must find the same.
+            remote.fetch(job.checkpoint_folder)
         addresses = tuple(f"localhost:{port}" for port in free_ports(workers))
         started: list[_Worker] = []
         lines: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
