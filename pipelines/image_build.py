@@ -15,6 +15,8 @@ from components.errors import ComponentError, Problem, SpecError
 from pipelines.image import BASE, DOCKERFILE, Image, exists, stages_of
 
 CERTIFICATES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+"""Where Debian and Fedora keep what the machine trusts."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 INDEXES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
 CONTENT_LABEL = "dev.sluice.content"
@@ -117,9 +119,7 @@ def source_labels(image: Image) -> dict[str, str]:
 
 
 def _certificates() -> Iterator[Path]:
-    import ssl
-
-    named = [os.environ.get(variable) for variable in CERTIFICATES] + [ssl.get_default_verify_paths().cafile]
+    named = [*map(os.environ.get, CERTIFICATES), *SYSTEM_CERTIFICATES]
     yield from [Path(name) for name in named if name and Path(name).is_file()][:1]
 
 
