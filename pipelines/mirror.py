@@ -8,19 +8,21 @@ failed is ahead of the root, and the next run here sends it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.engine.storage import RemoteFile, RemoteFolder, in_parallel
+from components.engine.storage import RemoteFile, RemoteFolder, StorageError, in_parallel
 from components.engine.whole_folder import download_folder, is_whole, upload_folder
+from components.errors import Problem, SpecError
 from components.registry import below_root, located
 from pipelines.lease import Lease
 
@@ -53,8 +55,38 @@ class Mirror:
         """Bring records, registry, list of runs and ML Metadata here, and drop what the root does not have.
 
         Raises:
-            StorageError: the root cannot be reached.
+            SpecError: the root cannot be reached.
         """
+        with _before_anything_runs():
+            self._refresh()
+
+    @contextlib.contextmanager
+    def held(self, run_id: str, *, wait: bool, begin: Callable[[], object]) -> Iterator[Lease]:
+        """Hold the root against the runs of other machines, and bring this folder up to date with it.
+
+        Args:
+            run_id: who holds it.
+            wait: wait for another run instead of refusing.
+            begin: what is done before anything is sent.
+
+        Raises:
+            SpecError: another run holds the root, or it cannot be reached.
+        """
+        lease = Lease(self.remote)
+        with _before_anything_runs():
+            self.remote.check()
+            lease.acquire(run_id, wait=wait)
+        try:
+            self.refresh()
+            begin()
+            self.lease = lease
+            self.settle()
+            yield lease
+        finally:
+            self.lease = None
+            lease.release()
+
+    def _refresh(self) -> None:
         self.remote.check()
         self._index = _read_json(self.workspace / INDEX)
         there = self._listing()
@@ -73,7 +105,11 @@ class Mirror:
         """Send what earlier runs here finished and could not send; the root must be held."""
         for file in sorted((self.workspace / "state").glob("*/*.json"), key=lambda file: file.stat().st_mtime):
             if self._name(file) not in self._index:
-                self._send_finished(json.loads(file.read_text(encoding="utf-8")), file)
+                record = json.loads(file.read_text(encoding="utf-8"))
+                if all(Path(output["uri"]).is_dir() for output in record["outputs"].values()):
+                    self._send_finished(record, file)
+                else:
+                    file.unlink()  # somebody tidied up here; the component runs again
         for folder in sorted((self.workspace / "runs").glob("*/")):
             # of a run of another machine only run.json is here
             if (folder / "run.json").is_file() and (folder / LOG).is_file() and self._name(folder) not in self._index:
@@ -199,6 +235,15 @@ class Mirror:
         partial = self.workspace / f"{INDEX}.partial"
         partial.write_text(json.dumps(self._index), encoding="utf-8")
         os.replace(partial, self.workspace / INDEX)
+
+
+@contextlib.contextmanager
+def _before_anything_runs() -> Iterator[None]:
+    """Say of a root that cannot be used what is said of a wrong option."""
+    try:
+        yield
+    except StorageError as error:
+        raise SpecError([Problem("--root", error.message, "a root that can be used", error.remedy)]) from error
 
 
 def workspace_of(remote: RemoteFolder) -> Path:

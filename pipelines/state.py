@@ -17,7 +17,6 @@ from typing import Any
 from components.engine.storage import StorageError, is_remote
 from components.errors import Problem, SpecError
 from components.registry import BlessedModel, Registry, below_root
-from pipelines.lease import Lease
 from pipelines.mirror import Mirror
 
 SQLITE = "sqlite"
@@ -105,10 +104,11 @@ class PipelineRoot:
         """
         if self.mirror is None or self.mirror.lease is not None:
             return  # while this run holds the root nobody else writes to it
-        try:
-            self.mirror.refresh()
-        except StorageError as error:
-            raise SpecError([Problem("--root", error.message, "a root that can be used", error.remedy)]) from error
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a+", encoding="utf-8") as file:
+            if _try_lock(file.fileno()):
+                self.mirror.refresh()
+            # else a run of this machine is at work in the folder and keeps it up to date
 
     def holds(self, folder: str) -> bool:
         """Return True when an output of a finished component is still there."""
@@ -229,32 +229,13 @@ class PipelineRoot:
             if self.mirror is None:
                 yield name
                 return
-            with self._lease(self.mirror, run_id, wait=wait) as lease:
+            with self.mirror.held(run_id, wait=wait, begin=self.identity) as lease:
 
                 def name_both(run_id: str) -> None:
                     name(run_id)
                     lease.name(run_id)
 
                 yield name_both
-
-    @contextlib.contextmanager
-    def _lease(self, mirror: Mirror, run_id: str, *, wait: bool) -> Iterator[Lease]:
-        """Hold a remote root against the runs of other machines, then bring this folder up to date with it."""
-        lease = Lease(mirror.remote)
-        try:
-            mirror.remote.check()
-            lease.acquire(run_id, wait=wait)
-        except StorageError as error:
-            raise SpecError([Problem("--root", error.message, "a root that can be used", error.remedy)]) from error
-        try:
-            self.refresh()
-            self.identity()
-            mirror.lease = lease
-            mirror.settle()
-            yield lease
-        finally:
-            mirror.lease = None
-            lease.release()
 
     def _held(self, file: Any) -> Problem:
         file.seek(0)

@@ -27,8 +27,10 @@ def upload_folder(source: Path, remote: RemoteFolder, name: str) -> None:
         name: the folder below it.
 
     Raises:
-        StorageError: a file could not be written; there is no manifest then.
+        StorageError: a file could not be written, or the folder is gone; there is no manifest then.
     """
+    if not source.is_dir():
+        raise StorageError(f"{source} is gone before it could be sent to {remote}/{name}.", remedy="Run again.")
     remote.delete(name + MANIFEST_ENDING)
     manifest = {"files": upload_files(source, remote, name), "folders": _empty_folders(source)}
     remote.write(name + MANIFEST_ENDING, json.dumps(manifest, indent=1).encode())

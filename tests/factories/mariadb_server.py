@@ -33,10 +33,12 @@ class MariaDbServer:
 
     Args:
         folder: for its data, socket and log; short, since the path of a socket is.
+        options: further options of the server.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: tuple[str, ...] = ()) -> None:
         self.folder = folder
+        self.options = options
         self.port = free_port()
         self.socket = folder / "s"
         self.process: subprocess.Popen | None = None
@@ -74,6 +76,7 @@ class MariaDbServer:
                 f"--log-error={self.folder / 'log'}",
                 "--innodb-buffer-pool-size=32M",
                 "--skip-log-bin",
+                *self.options,
             ]
         )
         deadline = time.monotonic() + 60

@@ -273,6 +273,39 @@ def test_a_way_to_log_in_that_ml_metadata_does_not_know_is_named(server, setting
     assert "mysql_native_password" in refusal(tmp_path, settings | {"user": "modern"})
 
 
+def test_a_server_is_spoken_to_in_secret_and_only_if_it_is_the_right_one(tmp_path, monkeypatch):
+    authority, other = make_certificates(tmp_path / "right"), make_certificates(tmp_path / "other")
+    with tempfile.TemporaryDirectory(prefix="db") as folder:
+        keys = authority.parent
+        server = MariaDbServer(Path(folder), (f"--ssl-cert={keys / 'server.pem'}", f"--ssl-key={keys / 'server.key'}"))
+        try:
+            server.sql(f"ALTER USER '{USER}'@'%' REQUIRE SSL")
+            settings = {"host": "127.0.0.1", "port": server.port, "database": DATABASE, "user": USER}
+            secret = {"mysql": settings | {"ca_file": str(authority)}}
+            spec = project(tmp_path / "p", json.dumps(secret))
+            assert Pipeline.load(spec, (), tmp_path / "root").run(QUICK).status == "partial"
+            assert "certificate verify failed" in refusal(tmp_path, settings | {"ca_file": str(other)})
+            assert "Access denied" in refusal(tmp_path, settings)
+        finally:
+            server.stop()
+
+
+def make_certificates(folder: Path) -> Path:
+    """Write an authority and a certificate that it gave to 127.0.0.1; return the authority's."""
+    folder.mkdir()
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    new = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority of a test")
+    openssl("req", *new[:3], "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-days", "2")
+    openssl("x509", "-req", "-in", "server.csr", "-out", "server.pem", *signed)
+    return folder / "ca.pem"
+
+
 def test_a_password_in_a_spec_is_refused(tmp_path):
     spec = project(tmp_path / "p", "mysql://ada:secret@db/sluice")
     with pytest.raises(SpecError, match="a spec holds no password") as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -310,6 +311,45 @@ def test_a_run_whose_last_words_could_not_be_sent_says_so_and_the_next_sends_the
     runs = {file.name.split("/")[1] for file in here.bucket().files("runs") if file.name.endswith("report.html")}
     assert len(runs) == 2
     assert first.run_id in runs
+
+
+@pytest.mark.parametrize("cut", ["artifacts/ExampleGen/examples/1/Split-eval", "metadata.sqlite"])
+def test_a_record_comes_after_all_that_it_speaks_of(machine, proxy, cut):
+    here = machine("here")
+    here.port = proxy.port
+    fault = proxy.add(Fault(rf"(PUT|POST) \S+/{cut}"))
+    assert here.run(choices=DATA_ONLY).status == "failed"
+    assert fault.hits
+    assert [file.name for file in here.bucket().files("state")] == ["state/identity.json"]
+
+
+def test_a_look_at_the_runs_leaves_the_folder_of_a_run_at_work_alone(machine):
+    here, there = machine("here"), machine("there")
+    here.run(choices=DATA_ONLY)
+    pipeline = here.pipeline()
+    at_work = pipeline.root.folder / "artifacts" / "Trainer" / "model" / "99"
+    with pipeline.root.lock("20261124-070000"):
+        at_work.mkdir(parents=True)
+        here.bucket().write("metadata.sqlite", b"as if another machine had gone on")
+        assert len(here.pipeline().runs()) == 1
+        assert at_work.is_dir()
+        assert here.pipeline().root.metadata.read_bytes().startswith(b"SQLite")
+    assert len(here.pipeline().runs()) == 1
+    assert not at_work.exists(), "its number will be given out again"
+    assert len(there.pipeline().runs()) == 1
+
+
+def test_what_was_tidied_up_before_it_was_sent_is_made_again(machine, proxy):
+    here = machine("here")
+    here.port = proxy.port
+    proxy.add(Fault(r"PUT \S+/artifacts/SchemaGen/\S+schema.pbtxt"))
+    assert here.run(choices=DATA_ONLY).status == "failed"
+    proxy.faults.clear()
+    for folder in here.pipeline().root.folder.glob("artifacts/SchemaGen/schema/*"):
+        shutil.rmtree(folder)
+    again = here.run(choices=DATA_ONLY)
+    assert again.status == "partial"
+    assert statuses(again) | {"StatisticsGen": "cached", "SchemaGen": "done"} == statuses(again)
 
 
 def test_an_emptied_root_begins_anew(machine):
