@@ -21,9 +21,9 @@ from typing import Any, TextIO
 
 from components.data import preflight, source
 from components.engine.storage import StorageError
-from components.errors import ComponentError, Problem, SpecError
+from components.errors import Problem, SpecError
 from components.serving import predict, shelf
-from pipelines import build, log_file, metadata_store, notify
+from pipelines import after_run, build, log_file, metadata_store
 from pipelines.failure import failure_of
 from pipelines.plan import EVERYTHING, Choices, Plan, make_plan
 from pipelines.run_record import RunRecorder, RunResult
@@ -130,7 +130,9 @@ class Pipeline:
                 with contextlib.suppress(StorageError):
                     self.root.send_run(job.run_dir)
                 raise
-            return self._sent(self._with_report(self._told(result)))
+            after_run.tell(self.spec.notify, result)
+            after_run.write_page(result)
+            return self._sent(result)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the record of every run, oldest first."""
@@ -240,26 +242,6 @@ class Pipeline:
         problems = check.check_before_run(job.plan.by_name["Trainer"].node.config, job.runtime["base_dir"], inputs)
         if problems:
             raise SpecError([self._located(problem) for problem in problems])
-
-    def _told(self, result: RunResult) -> RunResult:
-        """Tell the spec's webhook how the run ended; that it cannot be told does not change how."""
-        if self.spec.notify is not None:
-            try:
-                notify.send(self.spec.notify, notify.message(result.record))
-            except ComponentError as error:
-                logging.getLogger("sluice").error("%s", error)
-                result.record["not_told"] = error.message
-        return result
-
-    def _with_report(self, result: RunResult) -> RunResult:
-        from components.report import page
-
-        try:
-            page.write_report(result.folder)
-        except Exception:
-            # a page that cannot be drawn must not turn a finished run into a failed one
-            logging.getLogger("sluice").exception("the report could not be written")
-        return result
 
     def _sent(self, result: RunResult) -> RunResult:
         """Send the run's folder to a remote root; a run that failed has said what there is to say."""
