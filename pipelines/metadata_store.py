@@ -30,7 +30,8 @@ class MySQL(Section):
         user: who logs in.
         password_env: the environment variable that holds the password.
         password_file: a file that holds it, such as a mounted secret; it goes before `password_env`.
-        ca_file: certificates of those who may vouch for the server; the connection is then encrypted.
+        ca_file: certificates of those who may vouch for the server. Connections are then encrypted, and the server must
+            prove who it is when a run begins; ML Metadata's own connections, later, do not ask it again.
     """
 
     host: str = Field(min_length=1)
@@ -121,8 +122,8 @@ def connection_config(config: MetadataConfig, sqlite_file: Path | str, *, with_p
     if with_password:
         made.password = server.password()
     if server.ca_file is not None:
+        # not verify_server_cert: with it the client of ml-metadata 1.21 refuses right certificates too
         made.ssl_options.ca = server.ca_file
-        made.ssl_options.verify_server_cert = True
     return proto.ConnectionConfig(mysql=made)
 
 
@@ -151,7 +152,8 @@ def check(config: MetadataConfig) -> None:
             f"{server.user!r}, whom the server knows but ML Metadata cannot log in as",
             "an account that uses mysql_native_password and may make tables",
             f"ALTER USER '{server.user}'@'%' IDENTIFIED WITH mysql_native_password BY …; "
-            f"GRANT ALL ON {server.database}.* TO '{server.user}'@'%'. ML Metadata says: {str(error)[:300]}",
+            f"GRANT ALL ON {server.database}.* TO '{server.user}'@'%'. If the server wants encrypted connections, name "
+            f"metadata.mysql.ca_file. ML Metadata says: {str(error)[:300]}",
         ) from error
 
 

@@ -285,7 +285,7 @@ def test_a_server_is_spoken_to_in_secret_and_only_if_it_is_the_right_one(tmp_pat
             spec = project(tmp_path / "p", json.dumps(secret))
             assert Pipeline.load(spec, (), tmp_path / "root").run(QUICK).status == "partial"
             assert "certificate verify failed" in refusal(tmp_path, settings | {"ca_file": str(other)})
-            assert "Access denied" in refusal(tmp_path, settings)
+            assert "name metadata.mysql.ca_file" in refusal(tmp_path, settings)
         finally:
             server.stop()
 
