@@ -136,11 +136,12 @@ def test_a_served_override_becomes_blessed_and_keeps_an_evaluation_that_can_be_f
     assert record.evaluation_uri.startswith("root://blessed/")
 
 
-def test_a_push_cut_off_leaves_no_version_and_no_record(server, root, tmp_path):
+@pytest.mark.parametrize("cut", ["saved_model.pb", "variables/variables.index"])
+def test_a_push_cut_off_leaves_no_version_and_no_record(server, root, tmp_path, cut):
     proxy = BreakingProxy(server.port)
     try:
-        proxy.add(Fault(r"(PUT|POST) \S+/serving/\d+/saved_model.pb"))
-        with pytest.raises(StorageError, match="Could not write s3://bucket/push/.*saved_model.pb"):
+        proxy.add(Fault(rf"(PUT|POST) \S+/serving/\d+/{cut}"))
+        with pytest.raises(StorageError, match=f"Could not write s3://bucket/push/.*{cut}"):
             push(candidate(tmp_path), CONFIG, server.url(f"push/{tmp_path.name}", proxy.port))
     finally:
         proxy.close()
