@@ -10,7 +10,7 @@ A blocked gate is a result of a run (exit code 3), not an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -75,3 +75,10 @@ class ComponentError(SluiceError):
 
 class PluginError(SluiceError):
     """A plug-in does not keep the rules of its folder."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Return an error, what it came from, what that came from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

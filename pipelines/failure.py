@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.errors import ComponentError
+from components.errors import ComponentError, causes
 from pipelines.runners.runner import NodeFailedError
 from pipelines.spec import LoadedSpec
 
 
 def failure_of(failed: NodeFailedError, loaded: LoadedSpec, log: Path) -> dict[str, Any]:
     """Return component, message, place in the spec, remedy and log file of a failure, for `run.json`."""
-    cause = _find_component_error(failed.cause)
+    cause = next((each for each in causes(failed.cause) if isinstance(each, ComponentError)), None)
     where = cause.spec_path if cause and cause.spec_path else None
     return {
         "component": failed.name,
@@ -23,16 +22,6 @@ def failure_of(failed: NodeFailedError, loaded: LoadedSpec, log: Path) -> dict[s
         "remedy": cause.remedy if cause else "",
         "log": str(log),
     }
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _find_component_error(error: BaseException) -> ComponentError | None:
-    return next((item for item in _chain(error) if isinstance(item, ComponentError)), None)
 
 
 def _last_line(error: BaseException) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from components.engine.storage import is_remote
-from components.errors import ComponentError, SluiceError, SpecError
+from components.errors import ComponentError, SluiceError, SpecError, causes
 from pipelines.ir.executor_input import StepCall
 
 RUNTIME_VARIABLE = "SLUICE_RUNTIME"
@@ -142,15 +142,13 @@ def say(event: str, content: dict[str, Any]) -> None:
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ComponentError):
-            return {"message": seen.message, "spec_path": seen.spec_path, "remedy": seen.remedy}
-        if isinstance(seen, SpecError):
-            first = seen.problems[0]
+    for each in causes(error):
+        if isinstance(each, ComponentError):
+            return {"message": each.message, "spec_path": each.spec_path, "remedy": each.remedy}
+        if isinstance(each, SpecError):
+            first = each.problems[0]
             message = f"{first.received}; expected {first.expected}"
             return {"message": message, "spec_path": first.where, "remedy": first.remedy}
-        seen = seen.__cause__ or seen.__context__
     return {"message": f"{type(error).__name__}: {error}"[:2000], "spec_path": None, "remedy": ""}
 
 
