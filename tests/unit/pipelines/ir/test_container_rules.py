@@ -55,7 +55,9 @@ CASES = {
         container_rules.placeholders_are_known, lambda p, k: step(p)["args"].append("a {{ b"), ("got {{",)
     ),
     "dollar that Kubernetes expands": Case(
-        container_rules.placeholders_are_known, lambda p, k: step(p)["args"].append("$(HOME)"), ("$(HOME)", "no $(NAME)")
+        container_rules.placeholders_are_known,
+        lambda p, k: step(p)["args"].append("$(HOME)"),
+        ("$(HOME)", "no $(NAME)"),
     ),
     "placeholder in the environment": Case(
         container_rules.placeholders_are_known,
