@@ -90,8 +90,9 @@ def runs_table(runs: list[dict[str, Any]]) -> RenderableType:
         table.add_column(column, overflow="fold")
     for run in runs:
         ran = sum(node["status"] == "done" for node in run.get("nodes", []))
-        measured = list(_measured(run).get("overall", {}).items())[:2]
-        metrics = ", ".join(f"{name} {metric['value']:.4f}" for name, metric in measured if metric["value"] is not None)
+        overall = _measured(run).get("overall", {})
+        measured = run.get("metrics") or {name: metric["value"] for name, metric in overall.items()}
+        metrics = ", ".join(f"{name} {value:.4f}" for name, value in list(measured.items())[:2] if value is not None)
         version = str(run["pushed"]["version"]) if run.get("pushed") else "–"
         overrides = " ".join(f"{path}={value}" for path, value in run["overrides"].items()) or "–"
         table.add_row(

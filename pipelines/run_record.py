@@ -121,8 +121,10 @@ class RunRecorder:
         pusher = next((result for result in self.results if result.name == "Pusher"), None)
         if pusher and (pusher.summary.get("pushed") or pusher.summary.get("already_served")):
             record["pushed"] = {key: pusher.summary[key] for key in ("version", "destination")}
+        result = RunResult(self.job.run_id, status, record, self.job.run_dir)
+        record["metrics"] = result.metrics  # so that a list of runs needs no artifacts, which may be on another machine
         write_json(self.job.run_dir / "run.json", record)
-        return RunResult(self.job.run_id, status, record, self.job.run_dir)
+        return result
 
 
 def output_folder(record: dict[str, Any], node: str, key: str) -> Path | None:

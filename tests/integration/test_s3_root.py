@@ -134,6 +134,7 @@ def test_what_one_machine_made_another_goes_on_with(machine):
     # back on the first machine: both runs, the served model, and the comparison of two runs
     pipeline = here.pipeline()
     assert [run["status"] for run in pipeline.runs()] == ["pushed", "cached", "pushed"]
+    assert pipeline.runs()[2]["metrics"]["auc"] == third.metrics["auc"], "without a look at the artifacts"
     assert pipeline.root.run(third.run_id)["verdict"]["passed"]
     (answer,) = pipeline.predict([{"radius": 10.0, "texture": 12.0, "smoothness": 0.1}]).rows()
     assert 0.5 < answer["probability"] <= 1
