@@ -63,8 +63,8 @@ def roc(scored: Scored) -> tuple[list[list[float]], list[float]]:
     """Return the ROC curve, and the threshold at each of its points; both empty if it is undefined.
 
     Returns:
-        Up to about 200 points `[false positive rate, true positive rate]` from (0, 0) to (1, 1), and a threshold for each:
-        scores of at least that much count as positive.
+        Up to about 200 points `[false positive rate, true positive rate]` from (0, 0) to (1, 1), and a threshold for
+        each: scores of at least that much count as positive.
     """
     order = np.argsort(-scored.prediction, kind="stable")
     score = scored.prediction[order]
