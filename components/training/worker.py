@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import json
 import os
 import socket
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +30,9 @@ TERMINATION_LOG = Path("/dev/termination-log")
 """Where Kubernetes looks for the last words of a container."""
 
 PROBE_SECONDS = 3.0
+POLL_SECONDS = 0.2
+LOADING_SECONDS = 300.0
+"""How much longer TensorFlow may take to load and connect, on a slow disk too."""
 
 
 def train() -> None:
@@ -43,7 +48,9 @@ def train() -> None:
             f"The environment variable {JOB} of this worker is empty.", remedy="Set it to the folder of job.json."
         )
     _say("joining", {"worker": cluster.index, "workers": list(cluster.addresses)})
-    with _patience(cluster):
+    seconds = float(os.environ.get(TIMEOUT, TIMEOUT_SECONDS))
+    wait_for_others(cluster, seconds)
+    with _patience(seconds + LOADING_SECONDS):
         # Before all else: TensorFlow takes part in collectives only if told so before its first operation.
         from components.training.distribution import join
 
@@ -63,29 +70,51 @@ def train() -> None:
         distribution.wait_for_all()
 
 
+def wait_for_others(cluster: Cluster, seconds: float) -> None:
+    """Return when every other worker answers at its address.
+
+    TensorFlow itself would wait for ever and not say for whom. It holds Python's lock meanwhile, so that no thread of
+    ours could end it: this comes before.
+
+    Raises:
+        ComponentError: some do not come; says which, and why they cannot be reached.
+    """
+    missing = [each for index, each in enumerate(cluster.addresses) if index != cluster.index]
+    deadline = time.monotonic() + seconds
+    with _listening(int(cluster.addresses[cluster.index].rpartition(":")[2])):
+        while missing := [each for each in missing if _unreachable(each)]:
+            if time.monotonic() > deadline:
+                named = ", ".join(f"{each} ({_unreachable(each)})" for each in missing)
+                raise ComponentError(
+                    f"Worker {cluster.index} waited {seconds:.0f} s for the others. No answer from {named}.",
+                    remedy="Check that all workers were started (is there room in the pool?), that their names "
+                    f"resolve, and that a network policy lets them reach each other; {TIMEOUT} sets how long to wait.",
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def _listening(port: int) -> socket.socket:
+    """Answer at this worker's port until TensorFlow's own server does."""
+    both = socket.has_dualstack_ipv6()
+    try:
+        if both:
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        return socket.create_server(("", port))
+    except OSError as error:
+        raise ComponentError(
+            f"Port {port} of this worker cannot be used: {error.strerror}.",
+            remedy="Run one worker per pod or container, or give each another port.",
+        ) from error
+
+
 @contextlib.contextmanager
-def _patience(cluster: Cluster) -> Iterator[None]:
-    """Give up when the others do not come: TensorFlow itself would wait for ever, and not say for whom."""
-    seconds = float(os.environ.get(TIMEOUT, TIMEOUT_SECONDS))
-
-    def give_up() -> None:
-        others = [each for index, each in enumerate(cluster.addresses) if index != cluster.index]
-        missing = [f"{each} ({reason})" for each in others if (reason := _unreachable(each))]
-        error = ComponentError(
-            f"Worker {cluster.index} waited {seconds:.0f} s for the others. "
-            + (f"No answer from {', '.join(missing)}." if missing else "All of them answer, and do not join."),
-            remedy="Check that all workers were started (is there room in the pool?), that their names resolve, and "
-            f"that a network policy lets them reach each other; {TIMEOUT} sets how long to wait.",
-        )
-        _end(_fail(error))
-
-    timer = threading.Timer(seconds, give_up)
-    timer.daemon = True
-    timer.start()
+def _patience(seconds: float) -> Iterator[None]:
+    """End the process when TensorFlow hangs while it connects; the timer needs no Python to run."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
     try:
         yield
     finally:
-        timer.cancel()
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _unreachable(address: str) -> str:

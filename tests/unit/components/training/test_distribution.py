@@ -1,4 +1,4 @@
-"""Who trains together, who gets which rows, and what is refused."""
+"""Who gets which rows, what is refused, and what is said of workers that fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from components.engine.examples import ExampleWriter, encode_examples
 from components.errors import ComponentError
 from components.features import LABEL, WEIGHT, ModelInput
 from components.training.check import check_before_run
-from components.training.cluster import Cluster
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution, choose_distribution
 from components.training.input_fn import EpochOrder, Split, open_split
@@ -26,55 +25,6 @@ from components.training.shares import Batches, Share, shared_evaluation_dataset
 REPOSITORY = Path(__file__).parents[4]
 ROWS = 103
 INPUTS = (ModelInput("row", "float32"), ModelInput("id", "int64", cardinality=ROWS))
-
-
-# -- the cluster ------------------------------------------------------------------------------------------------------
-
-
-def test_an_indexed_job_tells_each_pod_its_number_and_all_names():
-    given = {
-        "SLUICE_WORKERS": "3",
-        "SLUICE_WORKER_HOSTS": "train-{index}.train.ns.svc",
-        "SLUICE_WORKER_PORT": "5000",
-        "JOB_COMPLETION_INDEX": "2",
-    }
-    cluster = Cluster.from_environment(given)
-    assert json.loads(cluster.tf_config()) == {
-        "cluster": {"worker": [f"train-{index}.train.ns.svc:5000" for index in range(3)]},
-        "task": {"type": "worker", "index": 2},
-    }
-    assert not cluster.is_chief
-    assert Cluster.from_environment({**given, "SLUICE_WORKER_INDEX": "0"}).is_chief
-
-
-@pytest.mark.parametrize(("kind", "index", "number"), [("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)])
-def test_tf_config_wins_and_its_chief_is_worker_0(kind: str, index: int, number: int):
-    named = {"chief": ["c:1"], "worker": ["w:1", "w:2"]}
-    text = json.dumps({"cluster": named, "task": {"type": kind, "index": index}})
-    cluster = Cluster.from_environment({"TF_CONFIG": text, "SLUICE_WORKERS": "9"})
-    assert cluster == Cluster(("c:1", "w:1", "w:2"), number)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({}, "SLUICE_WORKERS of this worker is ''; expected a whole number from 1"),
-        ({"SLUICE_WORKERS": "two"}, "SLUICE_WORKERS of this worker is 'two'"),
-        ({"SLUICE_WORKERS": "2"}, "SLUICE_WORKER_HOSTS of this worker is ''; expected a host name with {index}"),
-        ({"SLUICE_WORKERS": "2", "SLUICE_WORKER_HOSTS": "a-{index}"}, "JOB_COMPLETION_INDEX of this worker is ''"),
-        (
-            {"SLUICE_WORKERS": "2", "SLUICE_WORKER_HOSTS": "a-{index}", "JOB_COMPLETION_INDEX": "2"},
-            "index 2, and there are 2 workers",
-        ),
-        ({"TF_CONFIG": "{"}, "TF_CONFIG of this worker is '{'; expected JSON like"),
-        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}'}, "task type 'ps'"),
-    ],
-)
-def test_what_is_wrong_in_the_environment_is_named(given: dict[str, str], message: str):
-    with pytest.raises(ComponentError) as error:
-        Cluster.from_environment(given)
-    assert message in error.value.message
-    assert error.value.remedy
 
 
 # -- shares of a batch ------------------------------------------------------------------------------------------------
@@ -210,6 +160,7 @@ from components.training.config import TrainingConfig
 from components.training.distribution import Distribution
 from components.training.fit import Places, fit
 from components.training.input_fn import open_split
+from components.training.launch.processes import free_ports
 from components.training.shares import Share
 
 tf.config.set_logical_device_configuration(
