@@ -98,7 +98,11 @@ class _Store(ml_metadata.MetadataStore):
         def call() -> None:
             content, message, code = self._process.call(method_name, request.SerializeToString())
             if code != 0:
-                raise errors.make_exception(message.decode("utf-8"), code)
+                error = errors.make_exception(message.decode("utf-8"), code)
+                if isinstance(error, errors.InternalError) and _is_lost(error):
+                    # the client believes that its transaction is still open, and would refuse the next call
+                    self._process.disconnect()
+                raise error
             response.ParseFromString(content)
 
         if method_name.startswith("Get"):

@@ -57,6 +57,10 @@ class MetadataProcess:
             self.connect()
         return self._ask(("call", method, request))
 
+    def disconnect(self) -> None:
+        """Forget the connection; the next call opens another one."""
+        self._connected = False
+
     def close(self) -> None:
         """End the process."""
         self._connected = False

@@ -65,13 +65,13 @@ def statuses(run: dict) -> dict[str, str]:
 
 
 def when_trainer_runs(root: Path, act: Callable[[], None]) -> threading.Thread:
-    """Do something from another thread as soon as the newest run has come to its Trainer."""
+    """Do something from another thread as soon as the Trainer of the newest run is at work, between two writes."""
 
     def watch() -> None:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            for file in sorted(root.glob("runs/*/run.json"))[-1:]:
-                if statuses(json.loads(file.read_text())).get("Trainer") == "running":
+            for file in sorted(root.glob("runs/*/progress.jsonl"))[-1:]:
+                if '"component": "Trainer"' in file.read_text():
                     act()
                     return
             time.sleep(0.05)
@@ -213,6 +213,15 @@ def test_what_a_lost_connection_cut_off_is_read_again_but_never_written_twice(se
         with pytest.raises(ComponentError, match="not known whether that was written"):
             handle.store.put_artifact_type(metadata_store_pb2.ArtifactType(name="B"))
         assert [kind.name for kind in handle.store.get_artifact_types()] == ["A"]
+        for _ in range(5):
+            server.stop()
+            server.start()
+            # several queries in one call, so that the connection is found lost within a transaction
+            assert handle.store.get_executions() == []
+            assert handle.store.get_artifacts_by_id([1]) == []
+            server.stop()
+            server.start()
+            assert handle.store.get_contexts() == []
 
 
 def refusal(tmp_path: Path, mysql: dict) -> str:
