@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from components.errors import ComponentError, SluiceError
+from components.errors import ComponentError, SluiceError, causes
 from components.training.cluster import JOB, TIMEOUT, TIMEOUT_SECONDS, Cluster
 
 TERMINATION_LOG = Path("/dev/termination-log")
@@ -140,11 +140,9 @@ def _fail(error: BaseException) -> int:
 
 
 def _told(error: BaseException) -> dict[str, Any]:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ComponentError):
-            return {"message": seen.message, "spec_path": seen.spec_path, "remedy": seen.remedy, "peer": False}
-        seen = seen.__cause__ or seen.__context__
+    for each in causes(error):
+        if isinstance(each, ComponentError):
+            return {"message": each.message, "spec_path": each.spec_path, "remedy": each.remedy, "peer": False}
     text = f"{type(error).__name__}: {error}"[:2000]
     return {"message": text, "spec_path": None, "remedy": "", "peer": _is_of_a_peer(error)}
 

@@ -18,7 +18,7 @@ from components.engine import progress
 from components.engine.choice import bytes_in_folder, choose_engine
 from components.engine.config import EngineConfig
 from components.engine.examples import split_directory
-from components.errors import ComponentError, SluiceError
+from components.errors import ComponentError, SluiceError, causes
 from components.expression import Expression
 from components.transform.arrow_analysis import UnsupportedAnalysisError
 from components.transform.arrow_engine import Places, RawTensors, transform
@@ -106,11 +106,9 @@ def _explained() -> Iterator[None]:
     except SluiceError:
         raise
     except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None:
+        for cause in causes(error):
             if isinstance(cause, ComponentError):
                 raise cause from error
-            cause = cause.__cause__ or cause.__context__
         raise
 
 

@@ -134,6 +134,7 @@ def _runtime(node: Node, loaded: LoadedSpec) -> dict[str, Any]:
     runtime: dict[str, Any] = {"engine": loaded.spec.engine.model_dump(mode="json")}
     if node.name == "Trainer" and (workers := worker_resources(loaded)):
         runtime |= {"launcher": "kubernetes", "workers": workers.workers, "worker_pod": worker_pod(workers)}
+        runtime["worker_kind"] = workers.config.worker_kind or "auto"
     return runtime
 
 

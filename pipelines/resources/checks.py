@@ -98,6 +98,13 @@ def _step(key: str, spec: PipelineSpec, pools: Mapping[str, NodePool]) -> Iterat
         )
     for name, received, expected, remedy in (*_accelerators(key, step), *_amounts(step)):
         yield (*at, name), received, expected, remedy
+    if own is not None and own.worker_kind is not None and step.workers < 2:
+        yield (
+            (*at, "worker_kind"),
+            f"worker_kind: {own.worker_kind} without workers",
+            "resources.trainer.workers: 2 or more",
+            "Set it, or remove worker_kind.",
+        )
     if own is not None and own.workers is not None and key != "trainer":
         yield (
             (*at, "workers"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -138,6 +138,8 @@ class StepConfig(Section):
         pool: name of a node pool.
         count: accelerators; None is all of one machine for steps that compute on them (Trainer, Evaluator), else none.
         workers: pods that train together, each with `count` accelerators; needs `training.strategy: multi_worker`.
+        worker_kind: what starts them: a plain indexed `job`, a `trainjob` of Kubeflow Trainer v2, a `tfjob` of the
+            older operator; `auto` takes a trainjob where the runtime `sluice-tensorflow` is installed, else a job.
         cpu, memory: what is set aside for it; None is the pool's `requests`.
         cpu_limit, memory_limit: where it is slowed down, or stopped; None is no limit.
         shared_memory: size of `/dev/shm`; None is the pool's.
@@ -156,6 +158,7 @@ class StepConfig(Section):
     pool: str | None = None
     count: int | None = Field(default=None, ge=0)
     workers: int | None = Field(default=None, ge=1)
+    worker_kind: Literal["auto", "job", "trainjob", "tfjob"] | None = None
     cpu: Cpu | None = None
     memory: Memory | None = None
     cpu_limit: Cpu | None = None

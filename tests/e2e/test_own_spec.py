@@ -65,9 +65,16 @@ def test_a_model_of_the_users_own_is_trained_gated_and_served(sluice, tmp_path):
     assert "done" not in actions(sluice.latest()).values()
 
     (home / "my_model.py").write_text(MODEL.replace("return keras.Model", "return keras.Modell"))
+    broken = sluice("run", str(home), check=2)
+    assert "my_model.py:9" in broken.stderr
+    assert "Modell" in broken.stderr
+    assert "done" not in actions(sluice.latest()).values()
+
+    raises = MODEL.replace("    return keras.Model", "    raise ValueError('too narrow')\n    return keras.Model")
+    (home / "my_model.py").write_text(raises)
     failed = sluice("run", str(home), check=4).stdout
     assert "my_model.py:9" in failed
-    assert "Modell" in failed
+    assert "too narrow" in failed
 
 
 def test_init_writes_a_spec_that_runs_as_it_is(sluice, tmp_path):

@@ -23,9 +23,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_spec_is_valid():
-    (text,) = blocks("yaml")
-    assert PipelineSpec.model_validate(yaml.safe_load(text)).name == "taxi"
+def test_the_spec_is_valid_and_so_is_every_section_that_is_shown_alone():
+    whole, *sections = [yaml.safe_load(text) for text in blocks("yaml")]
+    assert PipelineSpec.model_validate(whole).name == "taxi"
+    assert len(sections) >= 2
+    for shown in sections:
+        merged = {**whole, **{key: {**(whole.get(key) or {}), **value} for key, value in shown.items()}}
+        assert PipelineSpec.model_validate(merged).model_dump(include=set(shown)).keys() == shown.keys()
 
 
 def test_the_python_runs(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.errors import SpecError
 from pipelines.build import pipeline_nodes
 from pipelines.ir.compile import CompiledPipeline, Target, compile_pipeline
 from pipelines.ir.graph import FromTask, constant_json
@@ -126,3 +127,13 @@ def test_a_specs_text_cannot_become_a_placeholder(tmp_path: Path):
     assert check(found.pipeline_spec, found.platform_spec) == []
     report = next(task for task in read_tasks(found.pipeline_spec) if task.name == "report")
     assert json.loads(report.parameters["config"].value)["spec_text"].startswith("# {{workflow.uid}} $(PATH)\n")
+
+
+def test_the_kind_of_workers_reaches_the_trainer_and_is_refused_without_workers():
+    base = ["training.strategy=multi_worker", "training.batch_size=512"]
+    _, found = compiled(*base, "resources.trainer={workers: 2, worker_kind: tfjob}")
+    trainer = next(task for task in read_tasks(found.pipeline_spec) if task.name == "trainer")
+    runtime = json.loads(trainer.parameters["runtime"].value)
+    assert (runtime["worker_kind"], runtime["workers"], runtime["launcher"]) == ("tfjob", 2, "kubernetes")
+    with pytest.raises(SpecError, match="worker_kind: tfjob without workers"):
+        load_spec("taxi", ["resources.trainer={worker_kind: tfjob}"])
