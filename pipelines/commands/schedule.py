@@ -63,8 +63,10 @@ def run(spec: str, overrides: tuple[str, ...], root: str | None, **options: Any)
         return outcome
 
     watched = LocalSchedule(_schedule(loaded), ScheduleLog(folder), run_slot, say=say)
-    # a service manager and a container runtime stop a process with this signal
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM is what a service manager and a container runtime stop a process with; SIGINT is ignored by whatever a script
+    # starts in the background, and by all that this starts in its turn, unless it is taken back here
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.default_int_handler)
     try:
         watched.watch()
     except KeyboardInterrupt:

@@ -160,6 +160,15 @@ def test_what_kubeflow_took_from_its_cache_is_shown_as_cached(root: Path, here: 
     assert statuses["Evaluator"] == "done"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C interrupts, even where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_the_run_going_and_says_how_to_go_on(root: Path, here: Path) -> None:
     pipeline = written_pipeline(root=str(root))
     with cluster(ends=PUSHED_ENDS, at_end=partial(write_run, root)) as server:
