@@ -63,8 +63,8 @@ def run(spec: str, overrides: tuple[str, ...], root: str | None, **options: Any)
         return outcome
 
     watched = LocalSchedule(_schedule(loaded), ScheduleLog(folder), run_slot, say=say)
-    # SIGTERM is what a service manager and a container runtime stop a process with; SIGINT is ignored by whatever a script
-    # starts in the background, and by all that this starts in its turn, unless it is taken back here
+    # SIGTERM is what a service manager and a container runtime stop a process with; SIGINT is ignored by what a script
+    # starts in the background, and by all that is started from there, unless it is taken back here
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.default_int_handler)
     try:
