@@ -127,6 +127,10 @@ def connection_config(config: MetadataConfig, sqlite_file: Path | str, *, with_p
     return proto.ConnectionConfig(mysql=made)
 
 
+_MADE_AT_THIS_MOMENT = ("Aborted", "concurrent", "Deadlock found")
+"""What ML Metadata says when another run makes the tables while it looks for them."""
+
+
 def check(config: MetadataConfig) -> None:
     """Log in to the server, before anything runs; SQLite needs no check.
 
@@ -140,13 +144,14 @@ def check(config: MetadataConfig) -> None:
         return
     _log_in(server)
     import ml_metadata
+    from ml_metadata import errors
 
     wanted = connection_config(config, "")
     try:
         ml_metadata.MetadataStore(wanted)
-    except RuntimeError as error:
-        if "Aborted" in str(error) or "concurrent" in str(error):
-            return  # another run makes the tables at this moment
+    except (RuntimeError, errors.StatusError) as error:
+        if any(word in str(error) for word in _MADE_AT_THIS_MOMENT):
+            return
         raise _problem(
             "user",
             f"{server.user!r}, whom the server knows but ML Metadata cannot log in as",

@@ -13,9 +13,11 @@ from ml_metadata import errors
 from tfx.orchestration import metadata
 
 from components.errors import ComponentError
-from pipelines.runners.metadata_process import MetadataProcess, ProcessDiedError
+from pipelines.runners.metadata_process import MetadataProcess
 
 PATIENCE_SECONDS = 120.0
+WRITES_AFTER_DEADLOCK = 5
+"""How often a write is tried that the server has rolled back in favour of another run's."""
 _LOST = ("Lost connection", "gone away", "mysql_real_connect", "Connection was killed", "shutdown in progress")
 
 
@@ -63,7 +65,7 @@ class PatientMetadata(metadata.Metadata):
                 return call()
             except (RuntimeError, errors.InternalError, errors.AbortedError) as error:
                 # RuntimeError: it could not connect, or two runs made the tables at once
-                if not _is_lost(error):
+                if not (_is_lost(error) or _is_rolled_back(error)):
                     raise
                 if time.monotonic() + pause > deadline:
                     raise self._given_up() from error
@@ -99,7 +101,7 @@ class _Store(ml_metadata.MetadataStore):
             content, message, code = self._process.call(method_name, request.SerializeToString())
             if code != 0:
                 error = errors.make_exception(message.decode("utf-8"), code)
-                if isinstance(error, errors.InternalError) and _is_lost(error):
+                if _is_rolled_back(error) or (isinstance(error, errors.InternalError) and _is_lost(error)):
                     # the client believes that its transaction is still open, and would refuse the next call
                     self._process.disconnect()
                 raise error
@@ -107,13 +109,27 @@ class _Store(ml_metadata.MetadataStore):
 
         if method_name.startswith("Get"):
             self._patiently(call)
-            return
+        else:
+            _write(call, method_name)
+
+
+def _write(call: Callable[[], None], method_name: str) -> None:
+    """Send a write once, and again only when the server has undone all of it.
+
+    Raises:
+        ComponentError: whether it was written is not known.
+    """
+    for left in reversed(range(WRITES_AFTER_DEADLOCK)):
         try:
             call()
-        except (errors.InternalError, ProcessDiedError) as error:
-            if _is_lost(error):
-                raise _cut_off(method_name, error) from error
-            raise
+        except (RuntimeError, errors.InternalError, errors.AbortedError) as error:
+            if _is_rolled_back(error) and left:
+                time.sleep(random.uniform(0.05, 0.5))  # noqa: S311  nobody guesses it
+                continue
+            if isinstance(error, errors.AbortedError) or not _is_lost(error):
+                raise
+            raise _cut_off(method_name, error) from error
+        return
 
 
 def _cut_off(method_name: str, error: Exception) -> ComponentError:
@@ -123,6 +139,11 @@ def _cut_off(method_name: str, error: Exception) -> ComponentError:
         spec_path="metadata",
         remedy="Run again: what was finished is kept, and the component that was cut off is done again.",
     )
+
+
+def _is_rolled_back(error: Exception) -> bool:
+    """Two runs wrote at once, and the server undid the whole transaction of this one: it can be sent again."""
+    return "Deadlock found" in str(error)
 
 
 def _is_lost(error: Exception) -> bool:

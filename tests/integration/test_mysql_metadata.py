@@ -13,6 +13,7 @@ from pathlib import Path
 
 import ml_metadata
 import pytest
+from ml_metadata import errors
 from ml_metadata.proto import metadata_store_pb2
 
 from components.errors import ComponentError, SpecError
@@ -322,3 +323,40 @@ def test_a_password_in_a_spec_is_refused(tmp_path):
     assert "SLUICE_MYSQL_PASSWORD" in str(refused.value)
     with pytest.raises(SpecError, match="password"):
         Pipeline.load(project(tmp_path / "p", '{mysql: {host: h, database: d, user: u, password: "x"}}'))
+
+
+def test_a_write_that_the_server_rolled_back_in_a_deadlock_is_sent_again_and_one_cut_off_is_not():
+    """The messages are MariaDB's; deadlocks themselves come when two runs make the tables at once, now and then."""
+    deadlock = errors.InternalError("mysql_query failed: errno: 1213, error: Deadlock found when trying to get lock")
+    answers: list[Exception | None] = [deadlock, deadlock, None]
+
+    def answer() -> None:
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    connection._write(answer, "PutExecution")
+    assert answers == []
+    answers = [errors.InternalError("mysql_query failed: errno: 2013, error: Lost connection to server"), None]
+    with pytest.raises(ComponentError, match="not known whether that was"):
+        connection._write(answer, "PutExecution")
+    assert answers == [None]
+
+
+def test_many_runs_can_begin_on_an_empty_database_at_once(server, tmp_path):
+    """Six processes make the tables at once: some lose a deadlock, and none of them minds."""
+    empty_database(server, "crowded")
+    code = (
+        "import sys\nfrom pipelines import metadata_store\nfrom pipelines.runners import connection\n"
+        "config = metadata_store.MetadataConfig.model_validate(sys.argv[1])\n"
+        "metadata_store.check(config)\n"
+        "made = connection.metadata_connection(metadata_store.connection_config(config, ''))\n"
+        "with made as handle:\n"
+        "    from ml_metadata.proto import metadata_store_pb2\n"
+        "    kind = handle.store.put_context_type(metadata_store_pb2.ContextType(name='crowd'))\n"
+        "    handle.store.put_contexts([metadata_store_pb2.Context(type_id=kind, name=sys.argv[2])])\n"
+    )
+    words = [sys.executable, "-c", code, url(server, "crowded")]
+    many = [subprocess.Popen([*words, str(each)], stderr=subprocess.PIPE, text=True) for each in range(6)]
+    errors_of = [(each.communicate(timeout=240)[1], each.returncode) for each in many]
+    assert [code for _, code in errors_of] == [0] * 6, errors_of
+    assert {each.name for each in store(server, "crowded").get_contexts_by_type("crowd")} == set("012345")
