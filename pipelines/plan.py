@@ -277,14 +277,15 @@ def _short(value: Any) -> str:
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that results depend on."""
-    return {name: _version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+    found = {name: metadata.version(name) for name in LIBRARIES if name != "tensorflow"}
+    return {"tensorflow": _tensorflow_version(), **found, "python": platform.python_version()}
 
 
-def _version(library: str) -> str:
-    for build in (f"{library}-cpu", f"{library}-tpu"):  # the names of TensorFlow's builds in the images
+def _tensorflow_version() -> str:
+    for build in ("tensorflow", "tensorflow-cpu", "tensorflow-tpu"):  # the images have builds of other names
         with contextlib.suppress(metadata.PackageNotFoundError):
             return metadata.version(build)
-    return metadata.version(library)
+    raise metadata.PackageNotFoundError("tensorflow")
 
 
 def _check_names(nodes: tuple[Node, ...], choices: Choices) -> None:

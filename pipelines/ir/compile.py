@@ -7,15 +7,16 @@ https://www.kubeflow.org/docs/components/pipelines/.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
 import yaml
 
-from pipelines.ir.graph import INTEGERS, Constant, FromPipeline, FromTask, Group, Task, flat
+from pipelines.ir.graph import INTEGERS, Constant, FromPipeline, FromTask, Group, Source, Task
 from pipelines.ir.tasks import pipeline_tasks
+from pipelines.resources import StepResources, step_resources
 from pipelines.spec import LoadedSpec
 
 SCHEMA_VERSION = "2.1.0"
@@ -68,21 +69,20 @@ def compile_pipeline(loaded: LoadedSpec, target: Target) -> CompiledPipeline:
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
 
-    members = pipeline_tasks(loaded)
-    writer = _Writer(target)
-    dag = writer.dag(members, inside=False)
+    writer = _Writer(target, step_resources(loaded))
+    root = writer.dag(pipeline_tasks(loaded), inside=False)
     spec = {
         "pipelineInfo": {"name": loaded.spec.name.replace("_", "-")},
         "schemaVersion": SCHEMA_VERSION,
         "sdkVersion": f"sluice-{metadata.version('sluice')}",
         "root": {
-            "dag": {"tasks": dag.tasks},
+            "dag": {"tasks": root.tasks},
             "inputDefinitions": {"parameters": {n: _default(n, v) for n, v in sorted(target.parameters.items())}},
         },
         "components": writer.components,
         "deploymentSpec": {"executors": writer.executors},
     }
-    platform = _apply_resources(loaded, writer, spec, flat(members))
+    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": writer.pods}}}}
     json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
     return CompiledPipeline(spec, platform)
@@ -90,127 +90,140 @@ def compile_pipeline(loaded: LoadedSpec, target: Target) -> CompiledPipeline:
 
 @dataclass
 class _Dag:
-    """Tasks as the IR has them, and what they need from outside, by the name under which they ask for it."""
+    """One DAG while it is written.
 
+    Args:
+        own: names of its tasks and groups.
+        inside: it is a group's; what it does not have itself then comes through the group's inputs.
+        tasks: as the IR has them.
+        parameters, artifacts: what came from outside, by the name under which its tasks ask for it.
+    """
+
+    own: frozenset[str]
+    inside: bool
     tasks: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, FromPipeline | FromTask] = field(default_factory=dict)
     artifacts: dict[str, FromTask] = field(default_factory=dict)
 
+    def parameter(self, source: Source) -> dict[str, Any]:
+        """Return how a task of this DAG gets a parameter."""
+        match source:
+            case Constant(value):
+                return {"runtimeValue": {"constant": value}}
+            case FromTask(task, key) if task in self.own:
+                return {"taskOutputParameter": {"producerTask": task, "outputParameterKey": key}}
+            case FromPipeline(name) if not self.inside:
+                return {"componentInputParameter": name}
+        self.parameters[_channel(source)] = source
+        return {"componentInputParameter": _channel(source)}
+
+    def artifact(self, source: FromTask) -> dict[str, Any]:
+        """Return how a task of this DAG gets an artifact."""
+        if source.task in self.own:
+            return {"taskOutputArtifact": {"producerTask": source.task, "outputArtifactKey": source.key}}
+        self.artifacts[_channel(source)] = source
+        return {"componentInputArtifact": _channel(source)}
+
 
 class _Writer:
-    """Collects components and executors while the DAGs are written."""
+    """Collects components, executors and pods while the DAGs are written.
 
-    def __init__(self, target: Target) -> None:
+    Args:
+        target: what the pipeline is compiled for.
+        resources: what each step asks of the cluster, by its node.
+    """
+
+    def __init__(self, target: Target, resources: Mapping[str, StepResources]) -> None:
         self.target = target
+        self.resources = resources
         self.components: dict[str, Any] = {}
         self.executors: dict[str, Any] = {}
+        self.pods: dict[str, Any] = {}
         self.kinds: dict[FromTask, str] = {}
 
-    def dag(self, members: Iterable[Task | Group], *, inside: bool) -> _Dag:
-        """Write the tasks of one DAG; `inside` a group everything from outside comes through the group's inputs."""
-        members = tuple(members)
-        written = _Dag()
-        own = {member.name for member in members}
+    def dag(self, members: tuple[Task | Group, ...], *, inside: bool) -> _Dag:
+        """Write the tasks of one DAG and of the groups in it."""
+        written = _Dag(frozenset(member.name for member in members), inside)
         for member in members:
-            if isinstance(member, Group):
-                written.tasks[member.name] = self._group(member, own, written, inside)
-            else:
-                written.tasks[member.name] = self._task(member, own, written, inside)
+            one = self._group(member, written) if isinstance(member, Group) else self._task(member, written)
+            written.tasks[member.name] = one
         return written
 
-    def _group(self, group: Group, own: set[str], outer: _Dag, inside: bool) -> dict[str, Any]:
+    def _group(self, group: Group, dag: _Dag) -> dict[str, Any]:
         inner = self.dag(group.tasks, inside=True)
-        parameters: dict[str, FromPipeline | FromTask] = dict(inner.parameters)
+        parameters: dict[str, Source] = dict(inner.parameters)
         if group.only_if:
             parameters[_channel(group.only_if)] = group.only_if
-        self.components[f"comp-{group.name}"] = _drop_empty(
-            {
-                "dag": {"tasks": inner.tasks},
-                "inputDefinitions": _definitions(
-                    {name: self._parameter_type(source) for name, source in parameters.items()},
-                    {name: self.kinds[source] for name, source in inner.artifacts.items()},
-                ),
-            }
-        )
-        return self._reference(group, own, outer, inside, parameters, inner.artifacts)
+        self.components[f"comp-{group.name}"] = {
+            "dag": {"tasks": inner.tasks},
+            "inputDefinitions": self._definitions(parameters, inner.artifacts),
+        }
+        return _drop_empty({**_reference(group, dag, parameters, inner.artifacts), "triggerPolicy": _condition(group)})
 
-    def _task(self, task: Task, own: set[str], outer: _Dag, inside: bool) -> dict[str, Any]:
-        for key, kind in task.outputs.items():
-            self.kinds[FromTask(task.name, key)] = kind
-        parameters: dict[str, Any] = dict(task.parameters)
-        types = {name: "NUMBER_INTEGER" if name in INTEGERS else "STRING" for name in parameters}
-        definitions = _definitions(types, {name: self.kinds[source] for name, source in task.artifacts.items()})
-        if task.final_status:
-            status = {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}
-            definitions.setdefault("parameters", {})["status"] = status
+    def _task(self, task: Task, dag: _Dag) -> dict[str, Any]:
+        from pipelines.ir import platform
+
+        self.kinds |= {FromTask(task.name, key): kind for key, kind in task.outputs.items()}
+        label, step = f"exec-{task.name}", self.resources[task.node]
         self.components[f"comp-{task.name}"] = _drop_empty(
             {
-                "executorLabel": f"exec-{task.name}",
-                "inputDefinitions": definitions,
+                "executorLabel": label,
+                "inputDefinitions": self._definitions(task.parameters, task.artifacts),
                 "outputDefinitions": _definitions(dict.fromkeys(task.output_parameters, "STRING"), task.outputs),
             }
         )
-        self.executors[f"exec-{task.name}"] = {
-            "container": {
-                "image": self.target.images.get(task.node, self.target.image),
-                "command": list(COMMAND),
-                "args": ["--node", task.node, *task.arguments, "--executor-input", "{{$}}"],
-            }
+        container = {
+            "image": self.target.images.get(task.node, self.target.image),
+            "command": list(COMMAND),
+            "args": ["--node", task.node, *task.arguments, "--executor-input", "{{$}}"],
+            "resources": platform.container_resources(step),
+            "env": platform.environment(step),
         }
-        reference = self._reference(task, own, outer, inside, parameters, task.artifacts)
+        self.executors[label] = {"container": _drop_empty(container)}
+        if pod := platform.executor_config(step):
+            self.pods[label] = pod
+        reference = {
+            **_reference(task, dag, task.parameters, task.artifacts),
+            "retryPolicy": platform.retry_policy(step) or {},
+        }
         if task.final_status:
-            status_input = {"taskFinalStatus": {"producerTask": task.final_status}}
-            reference.setdefault("inputs", {}).setdefault("parameters", {})["status"] = status_input
-        reference["cachingOptions"] = {"enableCache": True} if task.cached else {}
-        return reference
+            self._make_exit_handler(task, reference)
+        # empty options are KFP's word for no caching
+        return {**_drop_empty(reference), "cachingOptions": {"enableCache": True} if task.cached else {}}
 
-    def _reference(  # noqa: PLR0913 - what a task is made of
-        self,
-        member: Task | Group,
-        own: set[str],
-        outer: _Dag,
-        inside: bool,
-        parameters: Mapping[str, Any],
-        artifacts: Mapping[str, FromTask],
-    ) -> dict[str, Any]:
-        """Write how a DAG calls a component; what the DAG does not have itself, it asks of its own caller."""
-        inputs: dict[str, Any] = {
-            "parameters": {name: _parameter(source, own, outer, inside) for name, source in parameters.items()},
-            "artifacts": {name: _artifact(source, own, outer) for name, source in artifacts.items()},
-        }
-        sources = [source for source in (*parameters.values(), *artifacts.values()) if isinstance(source, FromTask)]
-        before = {source.task for source in sources} | set(getattr(member, "after", ()))
-        if final := getattr(member, "final_status", None):
-            before.add(final)
-        written: dict[str, Any] = {
-            "taskInfo": {"name": member.name},
-            "componentRef": {"name": f"comp-{member.name}"},
-            "dependentTasks": sorted(before & own),
-            "inputs": _drop_empty(inputs),
-            "triggerPolicy": _trigger(member),
-        }
-        return _drop_empty(written)
+    def _make_exit_handler(self, task: Task, reference: dict[str, Any]) -> None:
+        """Let a task run when its group has ended, whatever came of it, and be told what did."""
+        definitions = self.components[f"comp-{task.name}"].setdefault("inputDefinitions", {})
+        definitions.setdefault("parameters", {})["status"] = {"parameterType": "TASK_FINAL_STATUS", "isOptional": True}
+        inputs = reference["inputs"].setdefault("parameters", {})
+        inputs["status"] = {"taskFinalStatus": {"producerTask": task.final_status}}
+        reference["dependentTasks"] = sorted({*reference["dependentTasks"], str(task.final_status)})
+        reference["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
 
-    def _parameter_type(self, source: FromPipeline | FromTask) -> str:
-        return "NUMBER_INTEGER" if isinstance(source, FromPipeline) and source.name in INTEGERS else "STRING"
+    def _definitions(self, parameters: Mapping[str, Source], artifacts: Mapping[str, FromTask]) -> dict[str, Any]:
+        return _definitions(
+            {name: _parameter_type(name, source) for name, source in parameters.items()},
+            {name: self.kinds[source] for name, source in artifacts.items()},
+        )
 
 
-def _parameter(source: Any, own: set[str], outer: _Dag, inside: bool) -> dict[str, Any]:
-    if isinstance(source, Constant):
-        return {"runtimeValue": {"constant": source.value}}
-    if isinstance(source, FromTask) and source.task in own:
-        return {"taskOutputParameter": {"producerTask": source.task, "outputParameterKey": source.key}}
-    if not inside:
-        return {"componentInputParameter": source.name}
-    outer.parameters[_channel(source)] = source
-    return {"componentInputParameter": _channel(source)}
-
-
-def _artifact(source: FromTask, own: set[str], outer: _Dag) -> dict[str, Any]:
-    if source.task in own:
-        return {"taskOutputArtifact": {"producerTask": source.task, "outputArtifactKey": source.key}}
-    outer.artifacts[_channel(source)] = source
-    return {"componentInputArtifact": _channel(source)}
+def _reference(
+    member: Task | Group, dag: _Dag, parameters: Mapping[str, Source], artifacts: Mapping[str, FromTask]
+) -> dict[str, Any]:
+    """Write how a DAG calls a component."""
+    inputs: dict[str, Any] = {
+        "parameters": {name: dag.parameter(source) for name, source in parameters.items()},
+        "artifacts": {name: dag.artifact(source) for name, source in artifacts.items()},
+    }
+    sources = (*parameters.values(), *artifacts.values())
+    before = {source.task for source in sources if isinstance(source, FromTask)}
+    before |= set(member.after) if isinstance(member, Task) else set()
+    return {
+        "taskInfo": {"name": member.name},
+        "componentRef": {"name": f"comp-{member.name}"},
+        "dependentTasks": sorted(before & dag.own),
+        "inputs": _drop_empty(inputs),
+    }
 
 
 def _channel(source: FromPipeline | FromTask) -> str:
@@ -219,12 +232,15 @@ def _channel(source: FromPipeline | FromTask) -> str:
     return f"pipelinechannel--{inner}"
 
 
-def _trigger(member: Task | Group) -> dict[str, Any]:
-    if isinstance(member, Task):
-        return {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"} if member.final_status else {}
-    if member.only_if is None:
+def _condition(group: Group) -> dict[str, Any]:
+    if group.only_if is None:
         return {}
-    return {"condition": f"inputs.parameter_values['{_channel(member.only_if)}'] == 'true'"}
+    return {"condition": f"inputs.parameter_values['{_channel(group.only_if)}'] == 'true'"}
+
+
+def _parameter_type(name: str, source: Source) -> str:
+    known_as = source.name if isinstance(source, FromPipeline) else name
+    return "NUMBER_INTEGER" if known_as in INTEGERS else "STRING"
 
 
 def _definitions(parameters: Mapping[str, str], artifacts: Mapping[str, str]) -> dict[str, Any]:
@@ -238,35 +254,8 @@ def _definitions(parameters: Mapping[str, str], artifacts: Mapping[str, str]) ->
 
 
 def _default(name: str, value: Any) -> dict[str, Any]:
-    kind = "NUMBER_INTEGER" if name in INTEGERS else "STRING"
-    return {"parameterType": kind, "defaultValue": value, "isOptional": True}
+    return {"parameterType": _parameter_type(name, FromPipeline(name)), "defaultValue": value, "isOptional": True}
 
 
 def _drop_empty(written: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in written.items() if value not in ({}, [])}
-
-
-def _apply_resources(loaded: LoadedSpec, writer: _Writer, spec: dict[str, Any], tasks: list[Task]) -> dict[str, Any]:
-    """Write what each step asks of the cluster into the IR where it has a place, and return the platform document."""
-    from pipelines import resources
-    from pipelines.ir import platform
-
-    wanted = resources.step_resources(loaded)
-    configs = {}
-    for task in tasks:
-        step = wanted[task.node]
-        container = writer.executors[f"exec-{task.name}"]["container"]
-        container.update(
-            _drop_empty({"resources": platform.container_resources(step), "env": platform.environment(step)})
-        )
-        if policy := platform.retry_policy(step):
-            _find_task(spec, task.name)["retryPolicy"] = policy
-        if config := platform.executor_config(step):
-            configs[f"exec-{task.name}"] = config
-    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": configs}}}}
-
-
-def _find_task(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    dags = [spec["root"]["dag"], *(part["dag"] for part in spec["components"].values() if "dag" in part)]
-    found: dict[str, Any] = next(dag["tasks"][name] for dag in dags if name in dag["tasks"])
-    return found
