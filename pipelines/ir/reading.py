@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
@@ -43,12 +43,12 @@ class CompiledTask:
         """The step that it runs."""
         return self.command[self.command.index("--node") + 1]
 
-    def values(self, run: Mapping[str, Any], returned: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+    def values(self, run: Mapping[str, Any], returned: Callable[[FromTask], Any]) -> dict[str, Any]:
         """Return the values of its parameters.
 
         Args:
             run: parameters of the run.
-            returned: (task, output parameter) to its value.
+            returned: gives the value of an output parameter.
         """
         found = {}
         for name, source in self.parameters.items():
@@ -57,8 +57,8 @@ class CompiledTask:
                     found[name] = value
                 case FromPipeline(key):
                     found[name] = run[key]
-                case FromTask(task, key):
-                    found[name] = returned[task, key]
+                case FromTask():
+                    found[name] = returned(source)
         return found
 
     def executor_input(self, values: Mapping[str, Any], inputs: Mapping[str, Any], folder: str) -> dict[str, Any]:

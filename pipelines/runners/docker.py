@@ -11,7 +11,7 @@ import copy
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ class _Steps:
         compiled = compile_pipeline(job.loaded, Target(containers.image, self.parameters))
         (job.run_dir / "pipeline.yaml").write_text(compiled.to_yaml(), encoding="utf-8")
         self.tasks = {task.name: task for task in read_tasks(compiled.pipeline_spec)}
-        self.returned: dict[tuple[str, str], Any] = {}
+        self.returned: dict[FromTask, Any] = {}
         self.peak_memory_mb: dict[str, float] = {}
 
     def run_component(self, execution: Any, outputs: Mapping[str, list[Any]]) -> None:
@@ -155,11 +155,8 @@ class _Steps:
 
     def _run(self, task: CompiledTask, inputs: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
         """Run a task; return its executor output."""
-        run_id = self.job.run_id
-        values = {
-            name: run_id if value == RUN_ID else value
-            for name, value in task.values(self.parameters, _Lazy(self._value)).items()
-        }
+        values = task.values(self.parameters, self._value)
+        values = {name: self.job.run_id if value == RUN_ID else value for name, value in values.items()}
         folder = self.job.run_dir / "steps" / task.name
         folder.mkdir(parents=True, exist_ok=True)
         request = task.executor_input(values, inputs, str(folder))
@@ -169,21 +166,21 @@ class _Steps:
         command = [*self._options(task), self.containers.image, *task.command_line(request)]
         run_container(self.containers.engine, command, self.watcher, task.node)
         answer: dict[str, Any] = json.loads((folder / "executor_output.json").read_text(encoding="utf-8"))
-        self.returned.update({(task.name, key): value for key, value in answer["parameterValues"].items()})
+        self.returned.update({FromTask(task.name, key): value for key, value in answer["parameterValues"].items()})
         return answer
 
     def _value(self, source: FromTask) -> Any:
         """Return an output parameter; of a component that was cached, what its artifacts say."""
-        if (source.task, source.key) not in self.returned:
+        if source not in self.returned:
             task = self.tasks[source.task]
             if task.node in self.results:
                 folders = {key: Path(uri) for key, uri in self.results[task.node].outputs.items()}
                 override = bool(self.parameters["override_gate"])
                 found = output_parameters(task.node, folders, override=override)
-                self.returned.update({(task.name, key): value for key, value in found.items()})
+                self.returned.update({FromTask(task.name, key): value for key, value in found.items()})
             else:
                 self._run(task, {}, {})
-        return self.returned[source.task, source.key]
+        return self.returned[source]
 
     def _options(self, task: CompiledTask) -> list[str]:
         """Return the options of `docker run`: as little of this machine as the step needs."""
@@ -223,17 +220,6 @@ CONDITIONS = {
     FromTask("decider", "go"): "it was decided not to train",
 }
 """Conditions of the compiled pipeline to what it means when one does not hold."""
-
-
-class _Lazy(dict[tuple[str, str], Any]):
-    """Output parameters, each asked for when it is needed."""
-
-    def __init__(self, ask: Callable[[FromTask], Any]) -> None:
-        super().__init__()
-        self.ask = ask
-
-    def __missing__(self, key: tuple[str, str]) -> Any:
-        return self.ask(FromTask(*key))
 
 
 def _fixed_folder(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -15,9 +16,13 @@ import pytest
 import yaml
 
 from components.engine.examples import read_batches, split_directory
+from components.engine.storage import RemoteFolder
 from pipelines.spec import load_spec
-from tests.factories.sluice_command import QUICK, Sluice, actions
+from tests.factories.s3_server import CREDENTIALS, S3Server
+from tests.factories.sluice_command import QUICK, Sluice, actions, environment
 
+DECIDED = "retraining.cool_down_hours=24"
+"""Puts the decision to train into the pipeline; a first model is always wanted."""
 AUC_NOISE = 0.02
 """TensorFlow in the image and on the host sum in another order."""
 
@@ -48,7 +53,7 @@ def run(sluice: Sluice, *arguments: str, check: int = 0) -> Ran:
 @pytest.fixture(scope="module")
 def in_containers(tmp_path_factory: pytest.TempPathFactory, step_image: str) -> Ran:
     folder = tmp_path_factory.mktemp("docker")
-    return run(Sluice(folder / "root", folder), "taxi", *QUICK, "--runner", "docker", "--image", step_image)
+    return run(Sluice(folder / "root", folder), "taxi", *QUICK, DECIDED, "--runner", "docker", "--image", step_image)
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +121,18 @@ def test_both_runners_give_the_same_metrics_within_the_noise_of_the_seed_and_the
 
 
 def test_a_second_run_has_nothing_to_do(in_containers: Ran, step_image: str):
-    again = run(in_containers.sluice, "taxi", *QUICK, "--runner", "docker", "--image", step_image)
+    again = run(in_containers.sluice, "taxi", *QUICK, DECIDED, "--runner", "docker", "--image", step_image)
     assert again.record["status"] == "cached"
+
+
+def test_the_decision_to_train_is_a_step_in_a_container(in_containers: Ran, step_image: str):
+    assert in_containers.record["decision"]["rule"] == "first_model"
+    again = ("--from", "ExampleValidator", "--runner", "docker", "--image", step_image)
+    idle = run(in_containers.sluice, "taxi", *QUICK, DECIDED, *again)
+    assert (idle.record["status"], idle.record["decision"]["rule"]) == ("skipped", "no_new_data")
+    ended = actions(idle.record)
+    assert ended["Decider"] == "done"
+    assert {ended[name] for name in ("Transform", "Trainer", "Evaluator", "Pusher")} == {"skipped"}
 
 
 def test_a_blocked_gate_skips_the_pusher_and_leaves_what_is_served(in_containers: Ran, step_image: str):
@@ -188,3 +203,24 @@ def test_the_container_of_a_killed_run_is_gone_with_the_next_one(step_image: str
     again = run(sluice, *options)
     assert actions(again.record)["Cleaner"] == "done"
     assert running() == []
+
+
+def test_steps_in_containers_work_on_a_root_on_s3(step_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    server = S3Server(tmp_path / "s3.log")
+    try:
+        words = ["run", "taxi", "--to", "StatisticsGen", "--runner", "docker", "--image", step_image]
+        command = [sys.executable, "-m", "pipelines.cli", *words, "--root", server.url("docker")]
+        elsewhere = {**environment(), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        for expected in ("done", "cached"):
+            done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=600)
+            assert done.returncode == 0, done.stdout + done.stderr
+            names = [file.name for file in RemoteFolder(server.url("docker")).files("runs")]
+            newest = max(name for name in names if name.endswith("/run.json"))
+            record = json.loads(RemoteFolder(server.url("docker")).read(newest) or b"")
+            assert actions(record)["StatisticsGen"] == expected
+        kept = [file.name for file in RemoteFolder(server.url("docker")).files("artifacts")]
+        assert any(name.endswith("FeatureStats.pb") for name in kept)
+    finally:
+        server.stop()

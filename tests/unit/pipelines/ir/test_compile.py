@@ -105,7 +105,7 @@ def test_what_follows_the_decision_to_train_is_one_group_behind_it():
     assert tasks["report-skipped"].conditions == (FromTask("decider", "skipped"),)
     # seen through two groups, a task is still fed by the one that made it, and by the run's own parameters
     assert tasks["transform"].artifacts["examples"] == FromTask("cleaner", "examples")
-    assert tasks["trainer"].values({"epochs": 7, "root": "/r"}, {})["epochs"] == 7
+    assert tasks["trainer"].values({"epochs": 7, "root": "/r"}, str)["epochs"] == 7
     assert [name for name, task in tasks.items() if task.exit_handler] == ["notify"]
     assert found.pipeline_spec["root"]["dag"]["tasks"].keys() == {"pipeline", "notify"}
 
