@@ -113,7 +113,7 @@ def below_root(uri: str, root: str | Path) -> str:
     """Return the URI of a folder below a root in the form that holds on every machine; any other one as it is.
 
     Example:
-        >>> below_root("/work/artifacts/Trainer/model/8", "/work")
+        >>> below_root("/data/taxi/artifacts/Trainer/model/8", "/data/taxi")
         'root://artifacts/Trainer/model/8'
     """
     base = str(root).partition("?")[0].rstrip("/") + "/"

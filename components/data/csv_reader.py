@@ -14,9 +14,10 @@ import pyarrow.csv
 
 from components.data import bad_rows
 from components.data.remote import file_system
-from components.data.source import SourceFile, is_remote
+from components.data.source import SourceFile
 from components.data.types import Kind, convert, kind_of
 from components.engine.encoder import encode_examples
+from components.engine.storage import is_remote
 from components.errors import ComponentError, Problem, SpecError
 
 BLOCK_BYTES = 1 << 22

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.data.remote import file_system
-from components.data.source import SourceFile, is_remote
+from components.data.source import SourceFile
 from components.engine.encoder import encode_examples
+from components.engine.storage import is_remote
 from components.errors import Problem, SpecError
 
 _BATCH_ROWS = 32_768

@@ -14,7 +14,8 @@ from components.data import bad_rows, csv_reader
 from components.data.config import DataConfig
 from components.data.csv_check import CsvCheck
 from components.data.row_check import RowCheck
-from components.data.source import SourceFile, data_format, is_remote
+from components.data.source import SourceFile, data_format
+from components.engine.storage import is_remote
 from components.errors import Problem
 from components.features import Task
 

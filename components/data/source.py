@@ -14,6 +14,7 @@ from pathlib import Path
 
 from components.data import remote, spans
 from components.data.remote import WILDCARDS, visible
+from components.engine.storage import is_remote
 from components.errors import Problem, SpecError
 
 FORMATS = ("csv", "parquet", "tfrecord")
@@ -37,11 +38,6 @@ class SourceFile:
     sha256: str = ""
     span: int | None = None
     version: int | None = None
-
-
-def is_remote(path: str) -> bool:
-    """True for a URL (`s3://…`, `gs://…`), which only Arrow's file systems can read."""
-    return "://" in path
 
 
 def resolve(path: str, base_dir: str | Path) -> str:

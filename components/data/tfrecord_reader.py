@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from components.data.remote import file_system
-from components.data.source import SourceFile, is_remote
+from components.data.source import SourceFile
 from components.engine.examples import decode_examples
+from components.engine.storage import is_remote
 from components.engine.tfrecord import read_file, read_stream
 from components.errors import ComponentError
 

@@ -29,3 +29,19 @@ def report(
         return
     with Path(path).open("a", encoding="utf-8") as file:
         file.write(json.dumps(event) + "\n")
+
+
+def event_of(line: str) -> dict[str, Any]:
+    """Return what a process tells of its `progress` or its `failure` in a line of its output; nothing in any other.
+
+    Example:
+        >>> event_of('{"failure": {"message": "no rows"}}'), event_of("epoch 3"), event_of('{"rows": 7}')
+        ({'failure': {'message': 'no rows'}}, {}, {})
+    """
+    if not line.startswith('{"'):
+        return {}
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and found.keys() & {"progress", "failure"} else {}

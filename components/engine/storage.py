@@ -7,25 +7,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from components.errors import ComponentError, Problem, SpecError
+from components.engine.object_store import OPTIONS, SCHEMES, StorageError, connect, first_line, remedy_of
+from components.errors import Problem, SpecError
 
-SCHEMES = ("s3", "gs")
-OPTIONS = {"s3": ("region", "scheme", "endpoint_override"), "gs": ("scheme", "endpoint_override", "anonymous")}
-"""What may stand behind the `?` of a URL."""
 CHUNK_BYTES = 8 << 20
 PARALLEL_FILES = 8
-CONNECT_SECONDS = 10.0
-RETRY_SECONDS = 60.0
-TRIES = 4
-
-
-class StorageError(ComponentError):
-    """A remote folder could not be read or written."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +191,7 @@ class RemoteFolder:
         """Arrow's file system, made at first use."""
         with self._lock:
             if self._system is None:
-                self._system = _s3(self.path, self.options) if self.scheme == "s3" else _gcs(self.options)
+                self._system = connect(self.scheme, self.path, self.options)
             return self._system
 
     def _at(self, name: str) -> str:
@@ -216,8 +206,8 @@ class RemoteFolder:
             if isinstance(error, FileNotFoundError) and verb in {"read", "delete"}:
                 raise  # the caller says what it means
             raise StorageError(
-                f"Could not {verb} {self.scheme}://{self._at(name)}: {_first_line(error)}.",
-                remedy=_remedy(str(error), self.path.partition("/")[0], self.options, self.scheme),
+                f"Could not {verb} {self.scheme}://{self._at(name)}: {first_line(error)}.",
+                remedy=remedy_of(str(error), self.path.partition("/")[0], self.options, self.scheme),
             ) from error
 
     def _problem(self, base: str) -> Problem | None:
@@ -257,68 +247,3 @@ def in_parallel(function: Any, items: list[Any]) -> list[Any]:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _s3(path: str, options: dict[str, str]) -> Any:
-    from pyarrow import fs
-
-    region = options.get("region")
-    if region is None and "endpoint_override" not in options:
-        with _region_errors(path):
-            region = fs.resolve_s3_region(path.partition("/")[0])
-    return fs.S3FileSystem(
-        region=region,
-        scheme=options.get("scheme"),
-        endpoint_override=options.get("endpoint_override"),
-        connect_timeout=CONNECT_SECONDS,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=TRIES),
-    )
-
-
-@contextmanager
-def _region_errors(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        bucket = path.partition("/")[0]
-        raise StorageError(
-            f"The region of bucket {bucket} could not be found: {_first_line(error)}.",
-            remedy="Name it, s3://…?region=eu-central-1, or the server: s3://…?endpoint_override=HOST:PORT&scheme=http.",
-        ) from error
-
-
-def _gcs(options: dict[str, str]) -> Any:
-    from pyarrow import fs
-
-    return fs.GcsFileSystem(
-        anonymous=options.get("anonymous", "").lower() in {"1", "true"},
-        scheme=options.get("scheme"),
-        endpoint_override=options.get("endpoint_override"),
-        retry_time_limit=timedelta(seconds=RETRY_SECONDS),
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:500].rstrip(".") if text else type(error).__name__
-
-
-_REMEDIES = (
-    (("NO_SUCH_BUCKET", "bucket does not exist"), "Make the bucket {bucket} first; Sluice makes none."),
-    (
-        ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "HTTP response code: 403", "Permanent"),
-        "Check the credentials: they must be allowed to list, read, write and delete in bucket {bucket}.",
-    ),
-    (
-        ("NETWORK_CONNECTION", "curlCode", "Couldn't", "timed out", "TimedOut", "retry policy", "Retry policy"),
-        "Check that {server} answers, then run again: what was finished is kept.",
-    ),
-)
-
-
-def _remedy(text: str, bucket: str, options: dict[str, str], scheme: str) -> str:
-    server = options.get("endpoint_override") or {"s3": "S3", "gs": "Google Cloud Storage"}[scheme]
-    for marks, remedy in _REMEDIES:
-        if any(mark in text for mark in marks):
-            return remedy.format(bucket=bucket, server=server)
-    return f"Check the address, the access to bucket {bucket} and that {server} answers."

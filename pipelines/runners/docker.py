@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from components.data.source import is_remote
+from components.engine.storage import is_remote
 from pipelines.ir.compile import Target, compile_pipeline
 from pipelines.ir.executor_input import TFX_PROPERTIES
 from pipelines.ir.graph import FromTask
