@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ["TF_USE_LEGACY_KERAS"] = "0"
 
+pytest_plugins = ["tests.factories.s3_fixtures"]
 TIERS = ("contracts", "unit", "golden", "integration", "e2e", "containers")
 HERE = Path(__file__).parent
 

@@ -18,7 +18,7 @@ import yaml
 from components.engine.examples import read_batches, split_directory
 from components.engine.storage import RemoteFolder
 from pipelines.spec import load_spec
-from tests.factories.s3_server import CREDENTIALS, S3Server
+from tests.factories.s3_server import S3Server
 from tests.factories.sluice_command import QUICK, Sluice, actions, environment
 
 DECIDED = "retraining.cool_down_hours=24"
@@ -205,22 +205,17 @@ def test_the_container_of_a_killed_run_is_gone_with_the_next_one(step_image: str
     assert running() == []
 
 
-def test_steps_in_containers_work_on_a_root_on_s3(step_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    server = S3Server(tmp_path / "s3.log")
-    try:
-        words = ["run", "taxi", "--to", "StatisticsGen", "--runner", "docker", "--image", step_image]
-        command = [sys.executable, "-m", "pipelines.cli", *words, "--root", server.url("docker")]
-        elsewhere = {**environment(), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        for expected in ("done", "cached"):
-            done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=600)
-            assert done.returncode == 0, done.stdout + done.stderr
-            names = [file.name for file in RemoteFolder(server.url("docker")).files("runs")]
-            newest = max(name for name in names if name.endswith("/run.json"))
-            record = json.loads(RemoteFolder(server.url("docker")).read(newest) or b"")
-            assert actions(record)["StatisticsGen"] == expected
-        kept = [file.name for file in RemoteFolder(server.url("docker")).files("artifacts")]
-        assert any(name.endswith("FeatureStats.pb") for name in kept)
-    finally:
-        server.stop()
+@pytest.mark.usefixtures("s3_credentials")
+def test_steps_in_containers_work_on_a_root_on_s3(step_image: str, s3_server: S3Server, tmp_path: Path):
+    words = ["run", "taxi", "--to", "StatisticsGen", "--runner", "docker", "--image", step_image]
+    command = [sys.executable, "-m", "pipelines.cli", *words, "--root", s3_server.url("docker")]
+    elsewhere = {**environment(), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for expected in ("done", "cached"):
+        done = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        names = [file.name for file in RemoteFolder(s3_server.url("docker")).files("runs")]
+        newest = max(name for name in names if name.endswith("/run.json"))
+        record = json.loads(RemoteFolder(s3_server.url("docker")).read(newest) or b"")
+        assert actions(record)["StatisticsGen"] == expected
+    kept = [file.name for file in RemoteFolder(s3_server.url("docker")).files("artifacts")]
+    assert any(name.endswith("FeatureStats.pb") for name in kept)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,27 +17,16 @@ from components.registry import BlessedModel, Registry, below_root, located
 from components.serving.config import ServingConfig
 from components.serving.push import Candidate, push
 from components.serving.shelf import RemoteShelf, local_versions, place_of
-from tests.factories.s3_server import CREDENTIALS, BreakingProxy, Fault, S3Server
+from tests.factories.s3_server import BreakingProxy, Fault, S3Server
+
+pytestmark = pytest.mark.usefixtures("s3_credentials")
 
 CONFIG = ServingConfig()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    made = S3Server(tmp_path_factory.mktemp("s3") / "log")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.fixture
-def root(server: S3Server, tmp_path: Path) -> str:
-    return server.url(f"push/{tmp_path.name}")
+def root(s3_server: S3Server, tmp_path: Path) -> str:
+    return s3_server.url(f"push/{tmp_path.name}")
 
 
 def candidate(pod: Path, name: str = "a", *, blessed: bool = True) -> Candidate:
@@ -137,12 +125,12 @@ def test_a_served_override_becomes_blessed_and_keeps_an_evaluation_that_can_be_f
 
 
 @pytest.mark.parametrize("cut", ["saved_model.pb", "variables/variables.index"])
-def test_a_push_cut_off_leaves_no_version_and_no_record(server, root, tmp_path, cut):
-    proxy = BreakingProxy(server.port)
+def test_a_push_cut_off_leaves_no_version_and_no_record(s3_server, root, tmp_path, cut):
+    proxy = BreakingProxy(s3_server.port)
     try:
         proxy.add(Fault(rf"(PUT|POST) \S+/serving/\d+/{cut}"))
         with pytest.raises(StorageError, match=f"Could not write s3://bucket/push/.*{cut}"):
-            push(candidate(tmp_path), CONFIG, server.url(f"push/{tmp_path.name}", proxy.port))
+            push(candidate(tmp_path), CONFIG, s3_server.url(f"push/{tmp_path.name}", proxy.port))
     finally:
         proxy.close()
     assert RemoteFolder(root).files("serving"), "half of a version is there"

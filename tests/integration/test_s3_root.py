@@ -21,11 +21,14 @@ from pipelines.lease import Lease
 from pipelines.plan import EVERYTHING, Choices
 from pipelines.run_record import RunResult
 from pipelines.state import PipelineRoot
-from tests.factories.s3_server import CREDENTIALS, BreakingProxy, Fault, S3Server
+from tests.factories.s3_server import BreakingProxy, Fault, S3Server
 from tests.factories.small_project import write_cells, write_project
 
 # TFX calls what protobuf calls deprecated, so near to Sluice's own frames that it is taken for Sluice's
-pytestmark = pytest.mark.filterwarnings("ignore:label:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("s3_credentials"),
+    pytest.mark.filterwarnings("ignore:label:DeprecationWarning"),
+]
 DATA_ONLY = Choices(to_node="SchemaGen")
 
 
@@ -33,14 +36,14 @@ class Machine:
     """One of several machines that work on a root: it has a cache of its own and nothing else.
 
     Args:
-        server: where the root is.
+        s3_server: where the root is.
         folder: of this machine.
         monkeypatch: to switch to this machine.
         name: of the root.
     """
 
-    def __init__(self, server: S3Server, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        self.server, self.folder, self.monkeypatch, self.name = server, folder, monkeypatch, name
+    def __init__(self, s3_server: S3Server, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        self.server, self.folder, self.monkeypatch, self.name = s3_server, folder, monkeypatch, name
         self.spec = write_project(folder / "project")
         self.port: int | None = None
 
@@ -60,30 +63,17 @@ class Machine:
         return RemoteFolder(self.server.url(self.name))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    made = S3Server(tmp_path_factory.mktemp("s3") / "log")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.fixture
-def machine(server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Machine]:
+def machine(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Machine]:
     def make(name: str) -> Machine:
-        return Machine(server, tmp_path / name, monkeypatch, f"roots/{tmp_path.name}")
+        return Machine(s3_server, tmp_path / name, monkeypatch, f"roots/{tmp_path.name}")
 
     return make
 
 
 @pytest.fixture
-def proxy(server: S3Server) -> Iterator[BreakingProxy]:
-    made = BreakingProxy(server.port)
+def proxy(s3_server: S3Server) -> Iterator[BreakingProxy]:
+    made = BreakingProxy(s3_server.port)
     yield made
     made.close()
 

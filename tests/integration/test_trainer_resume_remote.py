@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,11 @@ import pytest
 from components.engine.storage import RemoteFolder
 from components.training.checkpoint import FILE
 from components.training.remote_checkpoint import RemoteCheckpoint
-from tests.factories.s3_server import CREDENTIALS, BreakingProxy, Fault, S3Server
+from tests.factories.s3_server import BreakingProxy, Fault
 from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 from tests.integration.test_trainer_resume import PROGRAM, REPOSITORY, finish, finished_epochs
+
+pytestmark = pytest.mark.usefixtures("s3_credentials")
 
 TRAINING = {"epochs": 12, "batch_size": 32, "steps_per_execution": 1, "tensorboard": False}
 MODEL = {"family": "mlp", "hidden_units": [8]}
@@ -27,19 +28,6 @@ MODEL = {"family": "mlp", "hidden_units": [8]}
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     return make_artifacts(tmp_path_factory.mktemp("taxi"), "binary_classification", rows=6000)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    made = S3Server(tmp_path_factory.mktemp("s3") / "log")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
 
 
 def start(artifacts: Artifacts, machine: Path, url: str) -> tuple[subprocess.Popen[bytes], Path, Path]:
@@ -56,8 +44,8 @@ def start(artifacts: Artifacts, machine: Path, url: str) -> tuple[subprocess.Pop
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log), output, progress
 
 
-def test_another_machine_goes_on_with_the_last_epoch_that_was_sent(artifacts, server, tmp_path):
-    root = RemoteFolder(server.url("resume"))
+def test_another_machine_goes_on_with_the_last_epoch_that_was_sent(artifacts, s3_server, tmp_path):
+    root = RemoteFolder(s3_server.url("resume"))
     process, _, progress = start(artifacts, tmp_path / "first", root.full_url)
     deadline = time.monotonic() + 200
     while len(finished_epochs(progress)) < 4 and process.poll() is None and time.monotonic() < deadline:
@@ -74,13 +62,13 @@ def test_another_machine_goes_on_with_the_last_epoch_that_was_sent(artifacts, se
     assert root.files("checkpoints") == []
 
 
-def test_a_root_that_cannot_be_reached_costs_the_checkpoint_not_the_training(server, tmp_path, caplog):
+def test_a_root_that_cannot_be_reached_costs_the_checkpoint_not_the_training(s3_server, tmp_path, caplog):
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / FILE).write_bytes(b"state")
-    proxy = BreakingProxy(server.port)
+    proxy = BreakingProxy(s3_server.port)
     try:
         proxy.add(Fault("checkpoints"))
-        broken = RemoteCheckpoint(RemoteFolder(server.url("broken", proxy.port)), "abc")
+        broken = RemoteCheckpoint(RemoteFolder(s3_server.url("broken", proxy.port)), "abc")
         broken.keep(tmp_path / "here")
         broken.fetch(tmp_path / "there")
         broken.clear()

@@ -13,39 +13,28 @@ import pytest
 from components.engine.storage import RemoteFolder, StorageError, in_parallel, is_remote, join
 from components.engine.whole_folder import MANIFEST_ENDING, download_folder, is_whole, upload_files, upload_folder
 from components.errors import SpecError
-from tests.factories.s3_server import CREDENTIALS, BreakingProxy, Fault, S3Server
+from tests.factories.s3_server import BreakingProxy, Fault, S3Server
+
+pytestmark = pytest.mark.usefixtures("s3_credentials")
 
 MEGABYTE = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    made = S3Server(tmp_path_factory.mktemp("s3") / "log")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture
+def folder(s3_server: S3Server, tmp_path: Path) -> RemoteFolder:
+    return RemoteFolder(s3_server.url(f"unit/{tmp_path.name}"))
 
 
 @pytest.fixture
-def folder(server: S3Server, tmp_path: Path) -> RemoteFolder:
-    return RemoteFolder(server.url(f"unit/{tmp_path.name}"))
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[BreakingProxy]:
-    made = BreakingProxy(server.port)
+def proxy(s3_server: S3Server) -> Iterator[BreakingProxy]:
+    made = BreakingProxy(s3_server.port)
     yield made
     made.close()
 
 
-def through(proxy: BreakingProxy, server: S3Server, tmp_path: Path) -> RemoteFolder:
+def through(proxy: BreakingProxy, s3_server: S3Server, tmp_path: Path) -> RemoteFolder:
     """Return the same folder, on a connection that may break."""
-    return RemoteFolder(server.url(f"unit/{tmp_path.name}", proxy.port))
+    return RemoteFolder(s3_server.url(f"unit/{tmp_path.name}", proxy.port))
 
 
 def model(folder: Path, megabytes: int = 1) -> Path:
@@ -132,11 +121,11 @@ def test_files_that_an_earlier_try_left_are_passed_over(folder, tmp_path):
     assert same(source, tmp_path / "back")
 
 
-def test_the_file_that_makes_a_folder_usable_is_written_last(server, folder, proxy, tmp_path):
+def test_the_file_that_makes_a_folder_usable_is_written_last(s3_server, folder, proxy, tmp_path):
     proxy.add(Fault(r"(PUT|POST) \S+variables.data"))
     version = model(tmp_path / "model") / "Format-Serving"
     with pytest.raises(StorageError):
-        upload_files(version, through(proxy, server, tmp_path), "serving/8", last=("saved_model.pb",))
+        upload_files(version, through(proxy, s3_server, tmp_path), "serving/8", last=("saved_model.pb",))
     assert folder.find("serving/8/saved_model.pb") is None
     assert set(upload_files(version, folder, "serving/8", last=("saved_model.pb",))) == {
         "saved_model.pb",
@@ -145,47 +134,47 @@ def test_the_file_that_makes_a_folder_usable_is_written_last(server, folder, pro
     assert folder.read("serving/8/saved_model.pb") == b"graph"
 
 
-def test_a_connection_lost_half_way_up_leaves_the_old_object_and_no_manifest(server, folder, proxy, tmp_path):
+def test_a_connection_lost_half_way_up_leaves_the_old_object_and_no_manifest(s3_server, folder, proxy, tmp_path):
     folder.write("a/8/Format-Serving/variables/variables.data", b"old")
     fault = proxy.add(Fault(r"PUT \S+variables.data", after_bytes=2 * MEGABYTE))
     with pytest.raises(
         StorageError, match=r"Could not write s3://bucket/unit/.*variables.data.*what was finished is kept"
     ):
-        upload_folder(model(tmp_path / "model", 5), through(proxy, server, tmp_path), "a/8")
+        upload_folder(model(tmp_path / "model", 5), through(proxy, s3_server, tmp_path), "a/8")
     assert fault.hits >= 2, "the client tried again"
     assert folder.read("a/8/Format-Serving/variables/variables.data") == b"old"
     assert not is_whole(folder, "a/8")
 
 
-def test_a_connection_lost_once_is_taken_up_again(server, folder, proxy, tmp_path):
+def test_a_connection_lost_once_is_taken_up_again(s3_server, folder, proxy, tmp_path):
     up = proxy.add(Fault(r"PUT \S+variables.data", after_bytes=MEGABYTE, times=1))
     down = proxy.add(Fault(r"GET \S+variables.data", after_bytes=MEGABYTE, up=False, times=1))
     source = model(tmp_path / "model", 5)
-    upload_folder(source, through(proxy, server, tmp_path), "a/8")
-    download_folder(through(proxy, server, tmp_path), "a/8", tmp_path / "back")
+    upload_folder(source, through(proxy, s3_server, tmp_path), "a/8")
+    download_folder(through(proxy, s3_server, tmp_path), "a/8", tmp_path / "back")
     assert (up.hits, down.hits) == (1, 1)
     assert same(source, tmp_path / "back")
 
 
-def test_a_connection_lost_half_way_down_leaves_nothing(server, folder, proxy, tmp_path):
+def test_a_connection_lost_half_way_down_leaves_nothing(s3_server, folder, proxy, tmp_path):
     upload_folder(model(tmp_path / "model", 5), folder, "a/8")
     fault = proxy.add(Fault(r"GET \S+variables.data", after_bytes=2 * MEGABYTE, up=False))
     with pytest.raises(StorageError, match="Could not read s3://bucket/unit/"):
-        download_folder(through(proxy, server, tmp_path), "a/8", tmp_path / "back" / "8")
+        download_folder(through(proxy, s3_server, tmp_path), "a/8", tmp_path / "back" / "8")
     assert fault.hits
     assert list((tmp_path / "back").iterdir()) == []
 
 
-def test_a_manifest_is_taken_away_before_a_folder_is_written_anew(server, folder, proxy, tmp_path):
+def test_a_manifest_is_taken_away_before_a_folder_is_written_anew(s3_server, folder, proxy, tmp_path):
     upload_folder(model(tmp_path / "first"), folder, "a/8")
     proxy.add(Fault(r"PUT \S+variables.data"))
     with pytest.raises(StorageError):
-        upload_folder(model(tmp_path / "second"), through(proxy, server, tmp_path), "a/8")
+        upload_folder(model(tmp_path / "second"), through(proxy, s3_server, tmp_path), "a/8")
     assert not is_whole(folder, "a/8")
 
 
-def test_a_bucket_that_is_not_there_is_told(server):
-    missing = RemoteFolder(server.url("x").replace("bucket", "no-such-bucket", 1))
+def test_a_bucket_that_is_not_there_is_told(s3_server):
+    missing = RemoteFolder(s3_server.url("x").replace("bucket", "no-such-bucket", 1))
     with pytest.raises(StorageError, match="the bucket does not exist.*Make the bucket no-such-bucket first"):
         missing.check()
     with pytest.raises(StorageError, match="Make the bucket no-such-bucket first"):
