@@ -12,7 +12,7 @@ from typing import Any
 
 from components.engine.storage import RemoteFolder, in_parallel, is_remote
 from components.errors import ComponentError
-from components.training.run_fn import Job
+from components.training.job import Job
 
 JOB_FILE = "job.json"
 INPUTS = ("train_folder", "eval_folder", "transform_graph", "raw_folder")

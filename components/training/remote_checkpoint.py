@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.engine.storage import RemoteFolder, StorageError
 from components.training.checkpoint import FILE
-from components.training.run_fn import Job
+from components.training.job import Job
 
 
 class RemoteCheckpoint:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +13,8 @@ from components.errors import ComponentError
 from components.features import Task
 from components.model.config import ModelConfig
 from components.training.config import TrainingConfig
+from components.training.job import Job
+from components.training.launch import launch
 
 if TYPE_CHECKING:
     from components.training.fit import Places
@@ -24,72 +25,10 @@ HISTORY_FILE = "history.json"
 LOG_FOLDER = "tensorboard"
 
 
-@dataclass(frozen=True)
-class Job:
-    """The Trainer's part of the spec and its artifacts, parsed once.
-
-    Args:
-        config: the node's config: `model`, `module_source`, `training`, `columns`, `task`.
-        runtime: where and how it runs.
-        train_folder, eval_folder: transformed examples.
-        transform_graph: folder of the TransformGraph artifact.
-        model_folder: the Model artifact.
-        serving_folder: where in it the SavedModel goes.
-        run_folder: the ModelRun artifact.
-        raw_folder: raw examples of the eval split, for the sample.
-        checkpoints: where checkpoints go; None derives it from the pipeline's root.
-    """
-
-    config: dict[str, Any]
-    runtime: dict[str, Any]
-    train_folder: str
-    eval_folder: str
-    transform_graph: str
-    model_folder: Path
-    serving_folder: Path
-    run_folder: Path
-    raw_folder: str
-    checkpoints: Path | None = None
-
-    @classmethod
-    def of(cls, fn_args: Any) -> Job:
-        """Return the job in TFX's `FnArgs`."""
-        given = fn_args.custom_config
-        serving = Path(fn_args.serving_model_dir)
-        return cls(
-            json.loads(given["config"]),
-            json.loads(given["runtime"]),
-            _folder(fn_args.train_files),
-            _folder(fn_args.eval_files),
-            fn_args.transform_graph_path,
-            serving.parent,
-            serving,
-            Path(fn_args.model_run_dir),
-            given["raw_folder"],
-        )
-
-    @property
-    def checkpoint_folder(self) -> Path | None:
-        """Where a training that is cut off leaves what it has; keyed, so that only the same training finds it."""
-        if self.checkpoints is not None:
-            return self.checkpoints
-        key = self.runtime.get("trainer_key")
-        return Path(self.runtime["root"], "checkpoints", key) if key else None
-
-
-def _folder(patterns: list[str]) -> str:
-    folders = {str(Path(pattern).parent) for pattern in patterns}
-    if len(folders) != 1:
-        raise ComponentError(f"One folder per split was expected, got {', '.join(sorted(folders))}.")
-    return folders.pop()
-
-
 def run_fn(fn_args: Any) -> None:
     """Fit and export, here or in several workers; called by TFX with its `FnArgs`."""
     job = Job.of(fn_args)
     if job.config["training"]["strategy"] == "multi_worker":
-        from components.training.launch import launch
-
         launch(job)
     else:
         run_job(job)
@@ -106,6 +45,32 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
     Raises:
         ComponentError: the data, the model or the training cannot be used; says where in the spec.
     """
+    _begin_with_keras()
+    from components.training.fit import fit
+    from components.training.input_fn import open_split
+    from components.transform.outputs import model_inputs, num_classes
+
+    config = TrainingConfig.model_validate(job.config["training"])
+    task = cast(Task, job.config["task"])
+    inputs = model_inputs(job.transform_graph)
+    classes = num_classes(job.transform_graph, task)
+    weighted = bool(job.config["columns"].get("weight"))
+    places = _places(job, config, distribution, keep)
+    report(job.runtime, "Trainer", "reading the transformed examples")
+    train, evaluation = (
+        open_split(folder, inputs, task, classes, weighted=weighted, cache=config.cache)
+        for folder in (job.train_folder, job.eval_folder)
+    )
+    result = fit(lambda: _build(job, inputs, classes), config, task, train, evaluation, places)
+    if distribution is not None and not distribution.is_chief:
+        return
+    report(job.runtime, "Trainer", "exporting the model")
+    _export(job, result.model, tuple(each.name for each in inputs), task)
+    _write_facts(job, result, {"train": train, "eval": evaluation})
+    _forget_checkpoint(job)
+
+
+def _begin_with_keras() -> None:
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -114,52 +79,32 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
             remedy="Unset KERAS_BACKEND, or set it to tensorflow.",
         )
     keras.backend.clear_session()
-    from components.training.fit import fit
-    from components.training.input_fn import open_split
-    from components.training.remote_checkpoint import RemoteCheckpoint
-    from components.transform.outputs import label_vocabulary, model_inputs, num_classes
-
-    config = TrainingConfig.model_validate(job.config["training"])
-    task = cast(Task, job.config["task"])
-    inputs = model_inputs(job.transform_graph)
-    classes = num_classes(job.transform_graph, task)
-    weighted = bool(job.config["columns"].get("weight"))
-    remote = RemoteCheckpoint.of(job) if distribution is None or distribution.is_chief else None
-    if remote is not None and job.checkpoint_folder is not None:
-        remote.fetch(job.checkpoint_folder)
-        keep = keep or remote.keep
-    report(job.runtime, "Trainer", "reading the transformed examples")
-    train, evaluation = (
-        open_split(folder, inputs, task, classes, weighted=weighted, cache=config.cache)
-        for folder in (job.train_folder, job.eval_folder)
-    )
-    result = fit(
-        lambda: _build(job, inputs, classes),
-        config,
-        task,
-        train,
-        evaluation,
-        _places(job, config, distribution, keep),
-    )
-    if distribution is not None and not distribution.is_chief:
-        return
-    report(job.runtime, "Trainer", "exporting the model")
-    vocabulary = label_vocabulary(job.transform_graph)
-    _export(job, result.model, tuple(each.name for each in inputs), task, vocabulary)
-    _write_facts(job, result, {"train": train, "eval": evaluation})
-    if job.checkpoint_folder is not None:
-        shutil.rmtree(job.checkpoint_folder, ignore_errors=True)
-    if remote is not None:
-        remote.clear()
 
 
 def _places(job: Job, config: TrainingConfig, distribution: Any, keep: Callable[[Path], None] | None) -> Places:
     from components.training.fit import Places
+    from components.training.remote_checkpoint import RemoteCheckpoint
 
     if distribution is not None and not distribution.is_chief:
         return Places({}, job.checkpoint_folder, distribution=distribution)
+    remote = RemoteCheckpoint.of(job)
+    if remote is not None and job.checkpoint_folder is not None:
+        if distribution is None:  # to several workers their launcher brings it: all must find the same
+            remote.fetch(job.checkpoint_folder)
+        keep = keep or remote.keep
     logs = job.run_folder / LOG_FOLDER if config.tensorboard else None
     return Places(job.runtime, job.checkpoint_folder, logs, keep, distribution)
+
+
+def _forget_checkpoint(job: Job) -> None:
+    """Delete it, here and at a remote root: the training is over."""
+    from components.training.remote_checkpoint import RemoteCheckpoint
+
+    if job.checkpoint_folder is not None:
+        shutil.rmtree(job.checkpoint_folder, ignore_errors=True)
+    remote = RemoteCheckpoint.of(job)
+    if remote is not None:
+        remote.clear()
 
 
 def _build(job: Job, inputs: Any, classes: int) -> Any:
@@ -175,15 +120,17 @@ def _build(job: Job, inputs: Any, classes: int) -> Any:
     )
 
 
-def _export(job: Job, model: Any, inputs: tuple[str, ...], task: Task, vocabulary: list[str] | None) -> None:
+def _export(job: Job, model: Any, inputs: tuple[str, ...], task: Task) -> None:
     from components.expression import Expression
     from components.training.export import Predictor, Served, save, save_keras
     from components.training.sample import sample_examples, write_sample
+    from components.transform.outputs import label_vocabulary
 
     columns = job.config["columns"]
     features = tuple(columns["features"])
     others = {*Expression(columns["label"]["expression"]).columns, *filter(None, [columns.get("weight")])}
     others -= set(features)
+    vocabulary = label_vocabulary(job.transform_graph)
     classes = None if vocabulary is None else tuple(vocabulary)
     served = Served(job.transform_graph, features, tuple(sorted(others)), inputs, task, classes)
     predictor = Predictor(model, served)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from components.engine.progress import event_of
 from components.errors import ComponentError
 from pipelines.runners.runner import Watcher
 
@@ -53,7 +53,7 @@ def run_container(engine: str, command: list[str], watcher: Watcher, node: str) 
         assert process.stdout is not None  # noqa: S101 - asked for above
         for line in process.stdout:
             sys.stdout.write(line)  # to the log, while a run goes on
-            event = _event(line)
+            event = event_of(line)
             if progress := event.get("progress"):
                 watcher.progress(node, progress["text"], progress["done"], progress["total"])
             failure = event.get("failure", failure)
@@ -69,17 +69,6 @@ def run_container(engine: str, command: list[str], watcher: Watcher, node: str) 
         f"The container of {node} ended with code {process.returncode}.{killed} Its last words: {words[-1500:]}",
         remedy="Look at the log; `sluice doctor` checks the container engine.",
     )
-
-
-def _event(line: str) -> dict[str, Any]:
-    """Return what a step tells its runner in a line, or nothing."""
-    if not line.startswith('{"'):
-        return {}
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) and found.keys() & {"progress", "failure"} else {}
 
 
 def remove_containers(engine: str, label: str) -> None:

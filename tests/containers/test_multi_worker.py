@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from components.errors import ComponentError
+from components.training.job import Job
 from components.training.launch import launch
-from components.training.run_fn import Job
 from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
 TRAINING = {"epochs": 3, "batch_size": 256, "strategy": "multi_worker", "tensorboard": False}

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from components.training.job import Job
 from components.training.launch import cluster_api, kubernetes
-from components.training.run_fn import Job
 from tests.factories.kubernetes_api import KubernetesServer
 from tests.factories.kubernetes_http import NAMESPACE
 

@@ -19,8 +19,9 @@ import pytest
 
 from components.engine.storage import RemoteFolder
 from components.errors import ComponentError
+from components.training.job import Job
 from components.training.launch import launch
-from components.training.run_fn import Job, run_fn, run_job
+from components.training.run_fn import run_fn, run_job
 from tests.factories.s3_server import CREDENTIALS, S3Server
 from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
@@ -34,7 +35,7 @@ import json, sys
 from pathlib import Path
 from components.errors import ComponentError
 from components.training.launch import launch
-from components.training.run_fn import Job
+from components.training.job import Job
 given = json.loads(Path(sys.argv[1]).read_text())
 folders = {name: Path(given[name]) for name in ("model_folder", "serving_folder", "run_folder")}
 try:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 from components.engine.examples import encode_examples
-from components.training.run_fn import Job, run_job
+from components.training.job import Job
+from components.training.run_fn import run_job
 from tests.factories.trainer_artifacts import Artifacts, job_arguments, make_artifacts
 
 ROWS = 1000

@@ -21,7 +21,8 @@ REPOSITORY = Path(__file__).parents[2]
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from components.training.run_fn import Job, run_job
+from components.training.job import Job
+from components.training.run_fn import run_job
 given = json.loads(Path(sys.argv[1]).read_text())
 folders = {name: Path(given[name]) for name in ("model_folder", "serving_folder", "run_folder")}
 run_job(Job(**{**given, **folders}))

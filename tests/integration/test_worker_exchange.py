@@ -10,7 +10,7 @@ import pytest
 from components.errors import ComponentError
 from components.training.checkpoint import FILE
 from components.training.exchange import Exchange
-from components.training.run_fn import Job
+from components.training.job import Job
 from tests.factories.s3_server import CREDENTIALS, S3Server
 from tests.factories.training_pods import untrained_job
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from components.errors import ComponentError
+from components.training.job import Job
 from components.training.launch import launch
 from components.training.launch.processes import free_ports
-from components.training.run_fn import Job
 from tests.factories.kubernetes_api import as_processes
 from tests.factories.kubernetes_http import Fault
 from tests.factories.trainer_artifacts import job_arguments, make_artifacts

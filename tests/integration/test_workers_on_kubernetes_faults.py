@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from components.errors import ComponentError
+from components.training.job import Job
 from components.training.launch import cluster_api, kubernetes, launch
-from components.training.run_fn import Job
 from tests.factories.kubernetes_api import KubernetesServer
 from tests.factories.kubernetes_http import Fault
 from tests.factories.training_pods import NAME, Pods, ending, left_over, untrained_job, waiting

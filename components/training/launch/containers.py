@@ -18,9 +18,9 @@ from components.engine.storage import is_remote, join
 from components.errors import ComponentError
 from components.training.cluster import COMPLETION_INDEX, HOSTS, JOB, PORT, PORT_NAME, WORKERS
 from components.training.exchange import Exchange
+from components.training.job import Job
 from components.training.launch.follow import Ended, Heard, failure_of, grace_seconds
 from components.training.launch.manifests import COMMAND
-from components.training.run_fn import Job
 
 ENGINES = ("docker", "podman")
 READ_SECONDS = 2.0

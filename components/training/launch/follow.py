@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.engine.progress import report
+from components.engine.progress import event_of, report
 from components.errors import ComponentError
 
 LAST_LINES = 20
@@ -35,7 +34,7 @@ class Heard:
     def take(self, line: str) -> None:
         """Read one line of its log: progress goes to whoever watches the run, everything else into the run's log."""
         line = line.rstrip()
-        event = _event(line)
+        event = event_of(line)
         if "progress" in event:
             given = event["progress"]
             self.progress = given["text"]
@@ -47,16 +46,6 @@ class Heard:
         if line:
             self.last_lines.append(line)
             print(f"worker {self.index}: {line}", flush=True)  # noqa: T201 - standard output is the run's log
-
-
-def _event(line: str) -> dict[str, Any]:
-    if not line.startswith('{"'):
-        return {}
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True)

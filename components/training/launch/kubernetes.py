@@ -16,11 +16,11 @@ from components.engine.progress import report
 from components.engine.storage import is_remote, join
 from components.errors import ComponentError
 from components.training.exchange import Exchange
+from components.training.job import Job
 from components.training.launch.cluster_api import CLUSTER_RUNTIMES, PODS, ApiError, ClusterApi, Resource
 from components.training.launch.follow import Heard, failure_of, grace_seconds
 from components.training.launch.manifests import CONTAINERS, LABEL, Kind, Workers, objects_of
 from components.training.launch.pods import PodWatch, index_of, why_not_scheduled
-from components.training.run_fn import Job
 
 RUNTIME_NAME = "sluice-tensorflow"
 """The ClusterTrainingRuntime in k8s/; where it can be read, Kubeflow Trainer v2 runs the workers."""

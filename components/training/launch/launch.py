@@ -9,7 +9,7 @@ from typing import Any
 from components import catalog
 from components.engine.progress import report
 from components.errors import ComponentError
-from components.training.run_fn import Job
+from components.training.job import Job
 
 LAUNCHERS = ("processes", "containers", "kubernetes")
 """Modules beside this one; each has `run(job, workers)`."""

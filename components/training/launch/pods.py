@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.engine.progress import event_of
 from components.errors import ComponentError
 from components.training.launch.cluster_api import ClusterApi
 from components.training.launch.follow import Ended, Heard
@@ -113,11 +113,5 @@ def why_not_scheduled(pod: Mapping[str, Any]) -> str:
 
 def _failure_in(message: str) -> dict[str, Any] | None:
     """Return what a worker left as its last words for Kubernetes."""
-    for line in reversed(message.splitlines()):
-        if line.startswith('{"failure"'):
-            try:
-                found: dict[str, Any] = json.loads(line)["failure"]
-            except ValueError:
-                return None
-            return found
-    return None
+    told = (event_of(line).get("failure") for line in reversed(message.splitlines()))
+    return next(filter(None, told), None)

@@ -16,9 +16,9 @@ from pathlib import Path
 import components
 from components.training.cluster import INDEX, JOB, Cluster
 from components.training.exchange import Exchange
+from components.training.job import Job
 from components.training.launch.follow import Ended, Heard, failure_of, grace_seconds
 from components.training.remote_checkpoint import RemoteCheckpoint
-from components.training.run_fn import Job
 
 STOP_SECONDS = 10.0
 

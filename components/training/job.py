@@ -1,0 +1,70 @@
+"""What a training is given: the Trainer's part of the spec and its artifacts, for it and for its workers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import ComponentError
+
+
+@dataclass(frozen=True)
+class Job:
+    """The Trainer's part of the spec and its artifacts, parsed once.
+
+    Args:
+        config: the node's config: `model`, `module_source`, `training`, `columns`, `task`.
+        runtime: where and how it runs.
+        train_folder, eval_folder: transformed examples.
+        transform_graph: folder of the TransformGraph artifact.
+        model_folder: the Model artifact.
+        serving_folder: where in it the SavedModel goes.
+        run_folder: the ModelRun artifact.
+        raw_folder: raw examples of the eval split, for the sample.
+        checkpoints: where checkpoints go; None derives it from the pipeline's root.
+    """
+
+    config: dict[str, Any]
+    runtime: dict[str, Any]
+    train_folder: str
+    eval_folder: str
+    transform_graph: str
+    model_folder: Path
+    serving_folder: Path
+    run_folder: Path
+    raw_folder: str
+    checkpoints: Path | None = None
+
+    @classmethod
+    def of(cls, fn_args: Any) -> Job:
+        """Return the job in TFX's `FnArgs`."""
+        given = fn_args.custom_config
+        serving = Path(fn_args.serving_model_dir)
+        return cls(
+            json.loads(given["config"]),
+            json.loads(given["runtime"]),
+            _folder(fn_args.train_files),
+            _folder(fn_args.eval_files),
+            fn_args.transform_graph_path,
+            serving.parent,
+            serving,
+            Path(fn_args.model_run_dir),
+            given["raw_folder"],
+        )
+
+    @property
+    def checkpoint_folder(self) -> Path | None:
+        """Where a training that is cut off leaves what it has; keyed, so that only the same training finds it."""
+        if self.checkpoints is not None:
+            return self.checkpoints
+        key = self.runtime.get("trainer_key")
+        return Path(self.runtime["root"], "checkpoints", key) if key else None
+
+
+def _folder(patterns: list[str]) -> str:
+    folders = {str(Path(pattern).parent) for pattern in patterns}
+    if len(folders) != 1:
+        raise ComponentError(f"One folder per split was expected, got {', '.join(sorted(folders))}.")
+    return folders.pop()
