@@ -15,13 +15,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.engine.container_engine import ENGINES
 from components.errors import Problem, SpecError
 
 TARGETS = ("cpu", "gpu", "tpu", "serving")
 DOCKERFILE = "docker/Dockerfile"
 CHECKOUT = Path(__file__).resolve().parents[1]
 BASE = "debian:trixie-slim"
-ENGINES = ("docker", "podman")
 ENGINE_VARIABLE = "SLUICE_CONTAINER_ENGINE"
 SHARED = (
     "LICENSE", "docker/Dockerfile", "docker/bill_of_materials.py", "docker/build.lock",
@@ -138,7 +138,7 @@ def container_engine() -> str:
     wanted = os.environ.get(ENGINE_VARIABLE)
     present = [name for name in ([wanted] if wanted else ENGINES) if shutil.which(name)]
     for name in present:
-        if _answers(name):
+        if answers(name):
             return name
     received = f"{' and '.join(present)} installed, and no answer" if present else f"no {wanted or 'docker or podman'}"
     remedy = "Call scripts/container_engine, which installs and starts one, or see what `docker info` says."
@@ -150,7 +150,8 @@ def exists(engine: str, name: str) -> bool:
     return subprocess.run([engine, "image", "inspect", name], capture_output=True, check=False).returncode == 0
 
 
-def _answers(engine: str) -> bool:
+def answers(engine: str) -> bool:
+    """Return True when an installed engine can be talked to."""
     command = [engine, "version", "--format", "{{.Server.Version}}"] if engine == "docker" else [engine, "info"]
     try:
         return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.errors import SpecError
+from pipelines import image as images
+
 HERE = Path(__file__).parent
 TOOLS = HERE.parent / ".runtime" / "kubernetes"
 
@@ -34,14 +37,15 @@ class Need:
 
 
 def _engine() -> bool:
-    from components.errors import SpecError
-    from pipelines.image import container_engine
-
     try:
-        container_engine()
+        images.container_engine()
     except SpecError:
         return False
     return True
+
+
+def _docker() -> bool:
+    return shutil.which("docker") is not None and images.answers("docker")
 
 
 def _go() -> bool:
@@ -51,6 +55,12 @@ def _go() -> bool:
 
 NEEDS = (
     Need("a container engine", ("containers",), _engine, "scripts/container_engine && scripts/base_image"),
+    Need(
+        "Docker: kfp.local knows no other engine",
+        ("containers/test_kfp_local.py",),
+        _docker,
+        "scripts/container_engine",
+    ),
     Need("Kubernetes tools", ("unit/k8s",), lambda: (TOOLS / "bin" / "kubectl").is_file(), "scripts/kubernetes_tools"),
     Need("Go", ("integration/test_kubeflow_backend.py",), _go, "install Go 1.26 or newer"),
     Need(

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from components.engine.container_engine import run_command
 from components.engine.progress import event_of
 from components.errors import ComponentError
 from pipelines.runners.runner import Watcher
@@ -48,7 +49,7 @@ def run_container(engine: str, command: list[str], watcher: Watcher, node: str) 
     last: deque[str] = deque(maxlen=LAST_LINES)
     failure: dict[str, Any] = {}
     with subprocess.Popen(
-        [engine, "run", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        [*run_command(engine), *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None  # noqa: S101 - asked for above
         for line in process.stdout:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from packaging.markers import Marker
 
+from components.engine.container_engine import run_command
 from components.errors import ComponentError
 from pipelines import image as images
 from pipelines import image_build
@@ -38,7 +39,7 @@ def within(engine, step_image):
 
     def run(*command: str, options: tuple[str, ...] = LOCKED_DOWN) -> str:
         done = subprocess.run(
-            [engine, "run", *options, step_image, *command], capture_output=True, text=True, check=False
+            [*run_command(engine), *options, step_image, *command], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout

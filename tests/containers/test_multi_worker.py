@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from components.engine.container_engine import run_command
 from components.errors import ComponentError
 from components.training.job import Job
 from components.training.launch import launch
@@ -111,7 +112,7 @@ def test_a_worker_whose_others_do_not_come_says_who_is_missing(engine: str, step
     given = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
     # The worker knows itself by its own name, as a pod does.
     hosts = ["--add-host", "train-0.nowhere.invalid:127.0.0.1"]
-    command = [engine, "run", "--rm", *given, *hosts, "--entrypoint", "", *LOCKED_DOWN, step_image]
+    command = [*run_command(engine), "--rm", *given, *hosts, "--entrypoint", "", *LOCKED_DOWN, step_image]
     done = subprocess.run(
         [*command, "python", "-m", "components.training.worker"], capture_output=True, text=True, timeout=240
     )

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from components.engine.container_engine import run_command
 from tests.unit.k8s import manifests
 from tests.unit.k8s.manifests import of_kind
 
@@ -36,7 +37,7 @@ def test_it_plans_the_whole_pipeline_on_an_empty_volume(engine: str, step_image:
     assert (program, command) == ("sluice", "run")
     tmp_path.chmod(0o777)  # as fsGroup makes it
     done = subprocess.run(
-        [engine, "run", "--rm", *arguments(pod, tmp_path), step_image, program, "plan", *rest],
+        [*run_command(engine), "--rm", *arguments(pod, tmp_path), step_image, program, "plan", *rest],
         capture_output=True,
         text=True,
         check=False,

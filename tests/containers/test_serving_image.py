@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from components.engine.container_engine import run_command
 from tests.integration.served_models import publish_model
 
 SIZE_LIMIT = 1_600_000_000
@@ -33,8 +34,7 @@ def container(engine: str, serving_image: str, models: Path) -> Iterator[str]:
     options = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host"]
     server = ["--name=taxi", "--base-path=/models", "--rest-port=18501", "--grpc-port=18500"]
     command = [
-        engine,
-        "run",
+        *run_command(engine),
         "--detach",
         f"--name={name}",
         *options,
@@ -78,7 +78,7 @@ def test_it_answers_and_stops_when_asked_to(engine: str, container: str):
 
 def test_it_holds_the_servers_packages_alone(engine: str, serving_image: str):
     found = subprocess.run(
-        [engine, "run", "--rm", "--entrypoint=cat", serving_image, "/opt/sluice/sbom.cdx.json"],
+        [*run_command(engine), "--rm", "--entrypoint=cat", serving_image, "/opt/sluice/sbom.cdx.json"],
         capture_output=True,
         text=True,
         check=True,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.engine.container_engine import ENGINES, run_command
 from components.engine.storage import is_remote, join
 from components.errors import ComponentError
 from components.training.cluster import COMPLETION_INDEX, HOSTS, JOB, PORT, PORT_NAME, WORKERS
@@ -22,7 +23,6 @@ from components.training.job import Job
 from components.training.launch.follow import Ended, Heard, failure_of, grace_seconds
 from components.training.launch.manifests import COMMAND
 
-ENGINES = ("docker", "podman")
 READ_SECONDS = 2.0
 POLL_SECONDS = 0.5
 
@@ -75,11 +75,17 @@ class _Engine:
             raise ComponentError("The image of the workers is not known.", remedy="Build it: sluice image build.")
         return cls(command, str(runtime["worker_image"]), tuple(runtime.get("container_options") or ()))
 
+    def start(self, *arguments: str) -> None:
+        self._do([*run_command(self.command), *arguments])
+
     def call(self, *arguments: str, check: bool = True) -> str:
-        done = subprocess.run([self.command, *arguments], capture_output=True, text=True, check=False)
+        return self._do([self.command, *arguments], check=check)
+
+    def _do(self, command: list[str], *, check: bool = True) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise ComponentError(
-                f"`{self.command} {' '.join(arguments[:2])}` failed: {done.stderr.strip() or done.stdout.strip()}",
+                f"`{' '.join(command[:3])}` failed: {done.stderr.strip() or done.stdout.strip()}",
                 remedy="Check that the engine runs and that the image is there: sluice image build.",
             )
         return done.stdout.strip()
@@ -108,13 +114,13 @@ def _start(engine: _Engine, name: str, index: int, place: str, job: Job) -> _Con
         HOSTS: f"{name}-{{index}}",
         PORT_NAME: str(PORT),
     }
-    arguments = ["run", "--detach", "--name", container, "--hostname", container, "--network", name]
+    arguments = ["--detach", "--name", container, "--hostname", container, "--network", name]
     if not is_remote(place):
         root = str(Path(job.runtime["root"]).resolve())
         arguments += ["--volume", f"{root}:{job.runtime['root']}", "--user", f"{os.getuid()}:{os.getgid()}"]
     for variable, value in environment.items():
         arguments += ["--env", f"{variable}={value}"]
-    engine.call(*arguments, "--entrypoint", "", *engine.options, engine.image, *COMMAND)
+    engine.start(*arguments, "--entrypoint", "", *engine.options, engine.image, *COMMAND)
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(engine.command, container, lines), daemon=True)
     reader.start()
