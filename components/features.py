@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -23,14 +24,24 @@ class ModelInput:
     Args:
         name: name of the transformed feature.
         dtype: `float32` for dense values, `int64` for ids.
-        width: size of the last axis; the tensor is `[batch, width]`.
+        shape: of one row; the tensor is `[batch, *shape]`. `(1,)` one value, `(width,)` a vector or a sequence of ids,
+            `(height, width, channels)` an image.
         cardinality: for ids, how many different ones there are (`0 … cardinality - 1`); None for dense values.
+
+    Example:
+        >>> ModelInput("picture", "float32", (28, 28, 1)).width
+        784
     """
 
     name: str
     dtype: str
-    width: int = 1
+    shape: tuple[int, ...] = (1,)
     cardinality: int | None = None
+
+    @property
+    def width(self) -> int:
+        """How many values a row has."""
+        return math.prod(self.shape)
 
     @property
     def is_ids(self) -> bool:

@@ -6,22 +6,19 @@ import resource
 import sys
 
 ENGINES = ("docker", "podman")
-LIMITS = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
 
 
 def run_command(engine: str) -> list[str]:
     """Return the words that start a container.
 
-    podman asks for more open files than this machine may allow, and then starts nothing: it is told this process's own
-    limits. Docker's daemon hands down its limits itself.
+    podman asks for a million open files whatever this machine allows, and then starts nothing where that is more than
+    it may: it is told this process's own limit. Docker's daemon hands down its limits itself.
 
     Args:
         engine: `docker` or `podman`, or the path of one.
     """
     command = [engine, "run"]
-    if not engine.endswith("podman") or sys.platform != "linux":
-        return command
-    for name, number in LIMITS.items():
-        hard = resource.getrlimit(number)[1]
-        command.append(f"--ulimit={name}={hard}:{hard}")
+    if engine.endswith("podman") and sys.platform == "linux":
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        command.append(f"--ulimit=nofile={files}:{files}")
     return command

@@ -60,8 +60,8 @@ def _check_shapes(model: keras.Model, file: str, inputs: Sequence[ModelInput], u
     """Call the model once on two rows of zeros: this also makes the weights of a subclassed model."""
     import keras
 
-    rows = {each.name: keras.ops.zeros((2, each.width), dtype=each.dtype) for each in inputs}
-    shapes = ", ".join(f"{each.name} {each.dtype} [batch, {each.width}]" for each in inputs)
+    rows = {each.name: keras.ops.zeros((2, *each.shape), dtype=each.dtype) for each in inputs}
+    shapes = ", ".join(f"{each.name} {each.dtype} [batch, {', '.join(map(str, each.shape))}]" for each in inputs)
     try:
         output = model(rows, training=False)
     except Exception as error:

@@ -30,10 +30,10 @@ def default_embedding_dim(cardinality: int) -> int:
 
 
 def keras_inputs(inputs: Sequence[ModelInput]) -> dict[str, Any]:
-    """Return one named Keras input per model input, each `[batch, width]`."""
+    """Return one named Keras input per model input, each `[batch, *shape]`."""
     import keras
 
-    return {each.name: keras.Input(shape=(each.width,), name=each.name, dtype=each.dtype) for each in inputs}
+    return {each.name: keras.Input(shape=each.shape, name=each.name, dtype=each.dtype) for each in inputs}
 
 
 def embedded(inputs: Sequence[ModelInput], tensors: Mapping[str, Any], embedding_dim: int | None = None) -> Any:
@@ -55,6 +55,7 @@ def embedded(inputs: Sequence[ModelInput], tensors: Mapping[str, Any], embedding
         if each.cardinality is not None:
             dim = embedding_dim or default_embedding_dim(each.cardinality)
             tensor = keras.layers.Embedding(each.cardinality, dim, name=f"{each.name}_embedding")(tensor)
+        if len(tensor.shape) > 2:
             tensor = keras.layers.Flatten(name=f"{each.name}_flat")(tensor)
         parts.append(tensor)
     return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)

@@ -41,19 +41,29 @@ class Columns:
         found, next_dense, next_id = {}, 0, 0
         for each in self.inputs:
             if each.is_ids:
-                found[each.name] = ids[:, next_id : next_id + each.width]
+                packed = ids[:, next_id : next_id + each.width]
                 next_id += each.width
             else:
-                found[each.name] = dense[:, next_dense : next_dense + each.width]
+                packed = dense[:, next_dense : next_dense + each.width]
                 next_dense += each.width
+            found[each.name] = packed if len(each.shape) == 1 else _reshaped(packed, (-1, *each.shape))
         return found
+
+
+def _reshaped(values: Any, shape: tuple[int, ...]) -> Any:
+    """Return an array or a tensor in another shape."""
+    if isinstance(values, np.ndarray):
+        return values.reshape(shape)
+    import tensorflow as tf
+
+    return tf.reshape(values, shape)
 
 
 def example_spec(inputs: Sequence[ModelInput], task: Task, weighted: bool) -> dict[str, Any]:
     """Return how transformed examples are parsed: everything has a fixed length."""
     import tensorflow as tf
 
-    spec = {each.name: tf.io.FixedLenFeature([each.width], getattr(tf, each.dtype)) for each in inputs}
+    spec = {each.name: tf.io.FixedLenFeature(each.shape, getattr(tf, each.dtype)) for each in inputs}
     spec[LABEL] = tf.io.FixedLenFeature([1], tf.float32 if task == "regression" else tf.int64)
     if weighted:
         spec[WEIGHT] = tf.io.FixedLenFeature([1], tf.float32)
@@ -94,8 +104,8 @@ def load_columns(
 
 def _packed(parsed: dict[str, np.ndarray], inputs: Sequence[ModelInput]) -> list[np.ndarray]:
     rows = len(parsed[LABEL])
-    dense = [parsed[each.name] for each in inputs if not each.is_ids]
-    ids = [parsed[each.name] for each in inputs if each.is_ids]
+    dense = [parsed[each.name].reshape(rows, each.width) for each in inputs if not each.is_ids]
+    ids = [parsed[each.name].reshape(rows, each.width) for each in inputs if each.is_ids]
     packed = [
         np.concatenate(dense, axis=1) if dense else np.zeros((rows, 0), np.float32),
         np.concatenate(ids, axis=1) if ids else np.zeros((rows, 0), np.int64),

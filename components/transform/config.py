@@ -110,8 +110,8 @@ def _expected(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> M
     for step in chain[int(is_source) :]:
         kind = step.gives(kind)
     if kind == "ids":
-        return ModelInput(name, "int64", 1, GUESSED_SIZE)
-    return ModelInput(name, "float32", GUESSED_SIZE if kind == "vector" else 1)
+        return ModelInput(name, "int64", (1,), GUESSED_SIZE)
+    return ModelInput(name, "float32", (GUESSED_SIZE if kind == "vector" else 1,))
 
 
 def _problems_of(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> Iterator[ChainProblem]:

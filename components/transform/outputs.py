@@ -73,7 +73,7 @@ def _chains(transform_graph: str | Path, features: Mapping[str, Any]) -> list[st
 def _input(feature: Any) -> ModelInput:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
-    width = feature.shape.dim[0].size if feature.shape.dim else 1
+    shape = tuple(int(dim.size) for dim in feature.shape.dim) or (1,)
     if feature.type == schema_pb2.INT:
-        return ModelInput(feature.name, "int64", width, feature.int_domain.max + 1)
-    return ModelInput(feature.name, "float32", width)
+        return ModelInput(feature.name, "int64", shape, feature.int_domain.max + 1)
+    return ModelInput(feature.name, "float32", shape)

@@ -11,13 +11,17 @@ from components.config import Plugin
 if TYPE_CHECKING:
     from components.transform.column import Column
 
-Kind = Literal["number", "text", "ids", "vector"]
+Kind = Literal["number", "text", "ids", "vector", "tokens", "sequence", "encoded", "image"]
 """What a column holds between two steps:
 
 - `number`: float32 `[batch, 1]`, one number per row;
 - `text`: string `[batch, 1]`, one category per row, before it has an id;
 - `ids`: int64 `[batch, 1]`, one of a known number of ids per row;
-- `vector`: float32 `[batch, width]`, several numbers per row that belong together (`one_hot`). No step takes it.
+- `vector`: float32 `[batch, width]`, several numbers per row that belong together (`one_hot`);
+- `tokens`: a sparse string tensor `[batch, any]`, the words of a text in their order;
+- `sequence`: int64 `[batch, length]`, one id per position;
+- `encoded`: string `[batch, 1]`, the bytes of an image file;
+- `image`: float32 `[batch, height, width, channels]`.
 """
 
 NUMBER: frozenset[Kind] = frozenset({"number"})

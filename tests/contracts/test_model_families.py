@@ -23,7 +23,7 @@ TASKS: tuple[tuple[Task, int], ...] = (
 )
 INPUTS = (
     ModelInput("fare", "float32"),
-    ModelInput("company_one_hot", "float32", width=4),
+    ModelInput("company_one_hot", "float32", (4,)),
     ModelInput("hour", "int64", cardinality=24),
     ModelInput("day", "int64", cardinality=7),
 )
@@ -143,7 +143,7 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 def test_it_learns_to_tell_tumours_apart(name: str):
     keras.utils.set_random_seed(0)
     data, target = datasets.load_breast_cancer(return_X_y=True)
-    inputs = (ModelInput("measurements", "float32", width=data.shape[1]),)
+    inputs = (ModelInput("measurements", "float32", data.shape[1:]),)
     model = family(name).build(inputs, "binary_classification", 2)
     metrics = _learned(model, "binary_classification", {"measurements": _scaled(data)}, target[:, None], epochs=10)
     assert metrics["auc"] > 0.97
@@ -154,7 +154,7 @@ def test_it_learns_to_tell_tumours_apart(name: str):
 def test_it_learns_to_read_digits(name: str):
     keras.utils.set_random_seed(0)
     data, target = datasets.load_digits(return_X_y=True)
-    inputs = (ModelInput("pixels", "float32", width=64),)
+    inputs = (ModelInput("pixels", "float32", (64,)),)
     model = family(name).build(inputs, "multiclass_classification", 10)
     metrics = _learned(model, "multiclass_classification", {"pixels": _scaled(data)}, target[:, None], epochs=10)
     assert metrics["accuracy"] > 0.9  # guessing: 0.1
@@ -165,7 +165,7 @@ def test_it_learns_the_course_of_diabetes(name: str):
     keras.utils.set_random_seed(0)
     data, target = datasets.load_diabetes(return_X_y=True)
     bins = np.digitize(data[:, 2], np.quantile(data[:, 2], np.linspace(0, 1, 11)[1:-1]))
-    inputs = (ModelInput("measurements", "float32", width=10), ModelInput("bmi", "int64", cardinality=10))
+    inputs = (ModelInput("measurements", "float32", (10,)), ModelInput("bmi", "int64", cardinality=10))
     y = _scaled(target)[:, None]
     x = {"measurements": _scaled(data), "bmi": bins[:, None].astype("int64")}
     model = family(name, hidden_units=[16]).build(inputs, "regression", 1)

@@ -122,7 +122,7 @@ def _cardinality(name: str, by_name: dict[str, ModelInput]) -> int:
     if name not in by_name:
         raise ValueError(f"crosses name {name!r}, which is no input of the model; inputs: {', '.join(by_name)}")
     each = by_name[name]
-    if each.cardinality is None or each.width != 1:
+    if each.cardinality is None or each.shape != (1,):
         raise ValueError(
             f"crosses name {name!r}, which is not one id per row; end its chain with vocabulary, bucketize or hash"
         )

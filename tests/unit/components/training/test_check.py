@@ -65,7 +65,7 @@ def test_a_users_module_is_run_before_the_run(tmp_path: Path):
     assert problem.where == "model.builder"
 
 
-INPUTS = [ModelInput("fare", "float32"), ModelInput("company", "int64", 1, 8)]
+INPUTS = [ModelInput("fare", "float32"), ModelInput("company", "int64", (1,), 8)]
 HEAD = "import keras\n\n\ndef build(inputs, task, num_classes):\n"
 
 
