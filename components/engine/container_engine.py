@@ -22,6 +22,6 @@ def run_command(engine: str) -> list[str]:
     command = [engine, "run"]
     if engine.endswith("podman") and sys.platform == "linux":
         files, processes = (resource.getrlimit(each)[1] for each in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
-        processes = min(processes, PODMANS_PROCESSES)
+        processes = PODMANS_PROCESSES if processes == resource.RLIM_INFINITY else min(processes, PODMANS_PROCESSES)
         command += [f"--ulimit=nofile={files}:{files}", f"--ulimit=nproc={processes}:{processes}"]
     return command
