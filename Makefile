@@ -2,7 +2,7 @@
 unexport PYTHONDONTWRITEBYTECODE
 export TF_USE_LEGACY_KERAS := 0
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap run test bench lint format lock clean
+.PHONY: help bootstrap data run test bench lint format lock clean
 
 SPEC ?= taxi
 
@@ -12,10 +12,13 @@ help: ## print this list
 bootstrap: ## make .venv, or bring it up to date (about a minute; a second call does nothing)
 	@scripts/bootstrap
 
+data: bootstrap ## make data/, the data sets of the example specs (a second call does nothing)
+	@scripts/data
+
 run: bootstrap ## run the taxi pipeline from raw data to a served model; SPEC=... for another
 	@.venv/bin/sluice run $(SPEC)
 
-test: bootstrap ## run all tests; TESTS="tests/unit -k cleaning" for some
+test: bootstrap data ## run all tests; TESTS="tests/unit -k cleaning" for some
 	@.venv/bin/python -m pytest -q $(TESTS)
 
 bench: bootstrap ## measure speed and memory
@@ -35,5 +38,5 @@ lock: bootstrap ## compile requirements.lock and requirements-dev.lock again fro
 	@scripts/lock
 
 clean: ## remove .venv and everything else that can be made again
-	rm -rf .venv .runtime .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv .runtime data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,6 +15,8 @@ class FeatureKind(StrEnum):
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
+    IMAGE = "image"
+    TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class ModelInput:
         shape: of one row; the tensor is `[batch, *shape]`. `(1,)` one value, `(width,)` a vector or a sequence of ids,
             `(height, width, channels)` an image.
         cardinality: for ids, how many different ones there are (`0 … cardinality - 1`); None for dense values.
+        stored_as: the transformed column that it is read from, where that has another name.
 
     Example:
         >>> ModelInput("picture", "float32", (28, 28, 1)).width
@@ -37,6 +40,12 @@ class ModelInput:
     dtype: str
     shape: tuple[int, ...] = (1,)
     cardinality: int | None = None
+    stored_as: str | None = None
+
+    @property
+    def column(self) -> str:
+        """The transformed column that it is read from."""
+        return self.stored_as or self.name
 
     @property
     def width(self) -> int:
@@ -54,6 +63,17 @@ LABEL = "label"
 
 WEIGHT = "weight"
 """Name of the transformed example weight, where the spec names one."""
+
+
+def out_of_fold_name(chain: str) -> str:
+    """Return the name of the transformed column that training reads in place of a chain's output, where there is one.
+
+    Example:
+        >>> out_of_fold_name("city")
+        'city__out_of_fold'
+    """
+    return f"{chain}__out_of_fold"
+
 
 PREDICTION_KEYS: dict[str, str] = {
     "binary_classification": "probability",

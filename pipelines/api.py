@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from components.data import preflight, source
+from components.data.image_requests import rows_with_images
+from components.data.raw_files import raw_files
 from components.engine.storage import StorageError
 from components.errors import Problem, SpecError
 from components.serving import predict, shelf
@@ -82,8 +84,10 @@ class Pipeline:
             SpecError: the raw data are not there.
         """
         self.root.refresh()
-        listed = source.list_files(self.data_path, self.spec.data.format, self.spec.data.selection)
-        files = tuple(source.with_digests(listed, self.root.folder / "state" / "digests.json"))
+        try:
+            files = tuple(raw_files(self.spec.data, self.data_path, self.root.folder / "state" / "digests.json"))
+        except SpecError as error:
+            raise SpecError([self._located(problem) for problem in error.problems]) from error
         nodes = build.pipeline_nodes(self.loaded, _override(override_gate))
         return make_plan(nodes, self.root, files=files, data_fingerprint=source.fingerprint(files), choices=choices)
 
@@ -152,7 +156,8 @@ class Pipeline:
         """Answer with a pushed model, as its server would.
 
         Args:
-            rows: a CSV, Parquet or JSON-lines file, a list of `{column: value}`, or a pyarrow Table.
+            rows: a CSV, Parquet or JSON-lines file, for images also a folder of them, a list of `{column: value}`, or
+                a pyarrow Table.
             version: a pushed version; the one being served when None.
 
         Raises:
@@ -161,7 +166,8 @@ class Pipeline:
         folder = self.serving_folder(version)
         model = folder if version is None else folder / str(version)
         if isinstance(rows, str | Path):
-            rows = predict.read_rows(rows, model)
+            path = Path(rows)
+            rows = rows_with_images(path, self.spec.data.image_columns, lambda: predict.read_rows(path, model))
         return predict.predict_rows(model, rows)
 
     def tfx_pipeline(self) -> Any:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from components.balancing.config import BalancingConfig
 from pipelines.metadata_store import connection_config
 from pipelines.node import Node
 from pipelines.spec import LoadedSpec, PipelineSpec
@@ -42,7 +43,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
     statistics_gen = Node(
         "StatisticsGen",
         "data",
-        config={},
+        config={"images": list(spec.data.image_columns)} if spec.data.image_columns else {},
         inputs={"examples": cleaner["examples"]},
         outputs={"statistics": "ExampleStatistics"},
     )
@@ -80,6 +81,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         outputs={"transform_graph": "TransformGraph", "transformed_examples": "Examples"},
         plugins=_transform_plugins(spec),
     )
+    balancer = () if spec.balancing is None else (_balancer(spec.balancing, transform),)
     trainer = Node(
         "Trainer",
         "training",
@@ -89,15 +91,16 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "training": dump["training"],
             "columns": columns,
             "task": spec.task,
+            **_augmentation(loaded),
         },
         inputs={
-            "examples": transform["transformed_examples"],
+            "examples": balancer[0]["examples"] if balancer else transform["transformed_examples"],
             "transform_graph": transform["transform_graph"],
             "schema": schema_gen["schema"],
             "raw_examples": cleaner["examples"],
         },
         outputs={"model": "Model", "model_run": "ModelRun"},
-        plugins=() if spec.model.family is None else (type(spec.model.family).__module__,),
+        plugins=_trainer_plugins(spec),
     )
     evaluator = Node(
         "Evaluator",
@@ -124,8 +127,20 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         outputs={"pushed_model": "PushedModel"},
     )
     before = (example_gen, cleaner, statistics_gen, schema_gen, latest_blessed, example_validator)
-    after = (transform, trainer, evaluator, pusher)
+    after = (transform, *balancer, trainer, evaluator, pusher)
     return before + _decider(spec, {node.name: node for node in before + after}) + after
+
+
+def _balancer(balancing: BalancingConfig, transform: Node) -> Node:
+    """Return the node that resamples the train split, for a spec with section `balancing`."""
+    return Node(
+        "Balancer",
+        "balancing",
+        config={"balancing": balancing.model_dump(mode="json")},
+        inputs={"examples": transform["transformed_examples"], "transform_graph": transform["transform_graph"]},
+        outputs={"examples": "Examples"},
+        plugins=tuple(sorted({type(step).__module__ for step in balancing.steps})),
+    )
 
 
 def _decider(spec: PipelineSpec, nodes: Mapping[str, Node]) -> tuple[Node, ...]:
@@ -186,6 +201,18 @@ def build_pipeline(nodes: tuple[Node, ...], spec: PipelineSpec, runtime: Mapping
         ),
         beam_pipeline_args=list(spec.engine.beam_pipeline_args),
     )
+
+
+def _augmentation(loaded: LoadedSpec) -> dict[str, Any]:
+    """Return what the Trainer is told of augmentation; nothing without it, so that other trainings keep their keys."""
+    steps = loaded.spec.augmentation.model_dump(mode="json")
+    files = loaded.augmentation_files()
+    return ({"augmentation": steps} if steps else {}) | ({"augmentation_files": files} if files else {})
+
+
+def _trainer_plugins(spec: PipelineSpec) -> tuple[str, ...]:
+    family = () if spec.model.family is None else (type(spec.model.family).__module__,)
+    return (*family, *sorted({type(step).__module__ for step in spec.augmentation.steps}))
 
 
 def _transform_plugins(spec: PipelineSpec) -> tuple[str, ...]:

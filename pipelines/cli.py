@@ -12,7 +12,9 @@ from rich.table import Table
 
 from components.errors import SluiceError, SpecError
 from pipelines import log_file, screen
+from pipelines.commands.check import check
 from pipelines.commands.compile import compile_
+from pipelines.commands.explain import explain
 from pipelines.commands.image import image
 from pipelines.commands.run import run
 from pipelines.commands.schedule import schedule
@@ -156,7 +158,7 @@ def serve(spec: str, host: str, rest_port: int, grpc_port: int, root: str | None
 @click.option("--version", type=int, help="A pushed version; the newest when not given.")
 @ROOT
 def predict(spec: str, rows: Path | None, json_rows: str | None, version: int | None, root: str | None) -> None:
-    """Answer with the pushed model: ROWS is a CSV, Parquet or JSON-lines file."""
+    """Answer with the pushed model: ROWS is a CSV, Parquet or JSON-lines file, or a folder of images."""
     import json
 
     if (rows is None) == (json_rows is None):
@@ -193,6 +195,8 @@ def _console() -> Console:
 
 cli.add_command(run)
 cli.add_command(compile_)
+cli.add_command(check)
+cli.add_command(explain)
 cli.add_command(image)
 cli.add_command(schedule)
 

@@ -9,6 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from components import catalog
+from components.augmentation.config import STEPS as AUGMENTATION_STEPS
+from components.augmentation.step import AugmentationStep
+from components.balancing.config import STEPS as BALANCING_STEPS
+from components.balancing.step import BalancingStep
 from components.cleaning.config import STEPS as CLEANING_STEPS
 from components.cleaning.step import CleaningStep
 from components.config import Plugin
@@ -24,6 +28,8 @@ from pipelines.spec import SPECS_FOLDER, PipelineSpec
 FOLDERS: tuple[tuple[str, str, type[Plugin]], ...] = (
     ("Cleaning steps", CLEANING_STEPS, CleaningStep),
     ("Transform steps", TRANSFORM_STEPS, TransformStep),
+    ("Balancing steps", BALANCING_STEPS, BalancingStep),
+    ("Augmentation steps", AUGMENTATION_STEPS, AugmentationStep),
     ("Model families", FAMILIES, ModelFamily),
 )
 
@@ -91,6 +97,7 @@ def _allow_short_forms(definitions: dict[str, Any]) -> None:
     text = {"type": "string"}
     single = {"type": "object", "minProperties": 1, "maxProperties": 1}
     short: dict[str, list[dict[str, Any]]] = {
+        "BalancingConfig": [{"type": "array", "items": {"$ref": "#/$defs/BalancingStep"}, "minItems": 1}],
         "GateRule": [text],
         "LabelConfig": [text, single],
         "OptimizerConfig": [text, single],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -111,6 +111,16 @@ def _detail(result: NodeResult) -> str:
             return result.why
 
 
+def _left_out(series: Mapping[str, int] | None) -> str:
+    """Say how many windows of a series did not become rows, and how many values were filled."""
+    told = {
+        "filled": "values filled forward",
+        "dropped_gap": "windows over gaps left out",
+        "dropped_purge": "windows that reach into eval left out",
+    }
+    return "".join(f", {series[key]:,} {what}" for key, what in told.items() if series[key]) if series else ""
+
+
 def summary_line(result: NodeResult) -> str:
     """Say in a few words what a component found; nothing of one that ran where its summary is out of sight."""
     summary = result.summary
@@ -120,7 +130,7 @@ def summary_line(result: NodeResult) -> str:
         case "ExampleGen":
             per_second = f", {summary.get('rows', 0) / result.seconds:,.0f} rows/s" if result.seconds else ""
             set_aside = f", {summary['quarantined']:,} rows in quarantine" if summary.get("quarantined") else ""
-            return f"{summary.get('rows', 0):,} rows{per_second}{set_aside}"
+            return f"{summary.get('rows', 0):,} rows{per_second}{set_aside}{_left_out(summary.get('series'))}"
         case "Cleaner":
             kept, seen = (sum(summary.get(key, {}).values()) for key in ("rows_out", "rows_in"))
             return f"{seen - kept:,} of {seen:,} rows dropped"

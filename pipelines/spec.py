@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError, model_validator
 
 from components import catalog
+from components.augmentation.config import AugmentationConfig
+from components.balancing.config import BalancingConfig
 from components.cleaning.config import CleaningConfig
 from components.config import Section
 from components.data.config import DataConfig
@@ -22,12 +24,15 @@ from components.retraining.config import RetrainingConfig
 from components.serving.config import ServingConfig
 from components.training.config import TrainingConfig
 from components.transform.config import TransformConfig
+from pipelines.augmentation_checks import augmentation_problems
+from pipelines.balancing_checks import balancing_problems
 from pipelines.metadata_store import MetadataConfig
 from pipelines.notify import NotifyConfig
 from pipelines.resources.checks import resource_problems
 from pipelines.resources.config import ResourcesConfig
 from pipelines.schedule.config import ScheduleConfig
 from pipelines.spec_errors import problems_of
+from pipelines.transform_checks import transform_problems
 from pipelines.yaml_source import YamlSource, read_yaml
 
 SPECS_FOLDER = Path(__file__).parent / "specs"
@@ -46,6 +51,8 @@ class PipelineSpec(Section):
     data: DataConfig
     cleaning: CleaningConfig = CleaningConfig()
     transform: TransformConfig = TransformConfig()
+    balancing: BalancingConfig | None = None
+    augmentation: AugmentationConfig = AugmentationConfig()
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -97,6 +104,11 @@ class LoadedSpec:
         """Return the text of the curated schema, or None when it is inferred."""
         file = self.spec.data.schema_file
         return None if file is None else (self.base_dir / file).read_text(encoding="utf-8")
+
+    def augmentation_files(self) -> dict[str, str]:
+        """Return path, as written in the spec, to text of the files that augmentation reads."""
+        files = self.spec.augmentation.files
+        return {file: (self.base_dir / file).read_text(encoding="utf-8") for file in files}
 
     def where(self, dotted: str) -> str:
         """Return `file:line` of a dotted path, for messages."""
@@ -172,38 +184,6 @@ def _label_is_no_feature(loaded: LoadedSpec) -> Iterator[Problem]:
         )
 
 
-def _chains_have_a_source(loaded: LoadedSpec) -> Iterator[Problem]:
-    """A chain starts from a feature of its name, or from a step that names its columns."""
-    features = loaded.spec.data.features
-    for name, chain in loaded.spec.transform.chains.items():
-        source = chain[0].source_columns() if chain else ()
-        if name not in features and not source:
-            guess = catalog.nearest(name, list(features))
-            yield _problem(
-                loaded,
-                ("transform", name),
-                f"{name!r}, which data.features does not declare",
-                "a declared feature, or a chain that starts with a step that names its columns (cross)",
-                f"Did you mean {guess!r}?" if guess else f"Declare it: data.features.{name}: numeric or categorical.",
-            )
-        for column in source:
-            if column not in features:
-                yield _problem(
-                    loaded,
-                    ("transform", name),
-                    f"column {column!r}",
-                    f"one of {', '.join(features)}",
-                    f"Declare it in data.features: {column}: categorical.",
-                )
-
-
-def _steps_fit_their_columns(loaded: LoadedSpec) -> Iterator[Problem]:
-    """Each transform step gets the kind of column that it takes, and a chain ends in what a model can read."""
-    data = loaded.spec.data
-    for problem in loaded.spec.transform.problems(data.features, data.weight):
-        yield _problem(loaded, *problem)
-
-
 def _gate_metrics_fit_the_task(loaded: LoadedSpec) -> Iterator[Problem]:
     """A rule must name a metric that the task has, and intervals need resamples."""
     spec = loaded.spec
@@ -265,12 +245,13 @@ def _model_names_its_inputs(loaded: LoadedSpec) -> Iterator[Problem]:
 
 RULES: tuple[Callable[[LoadedSpec], Iterator[Problem]], ...] = (
     _label_is_no_feature,
-    _chains_have_a_source,
-    _steps_fit_their_columns,
+    transform_problems,
     _gate_metrics_fit_the_task,
     _files_exist,
     _model_module_is_usable,
     _model_names_its_inputs,
+    balancing_problems,
+    augmentation_problems,
     resource_problems,
 )
 """What must hold across sections; each rule yields what is wrong."""

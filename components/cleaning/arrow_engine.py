@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from components.cleaning.filtering import Batch, Dropped, apply_step, group_keys
-from components.cleaning.step import CleaningStep, GroupStep
+from components.cleaning.filtering import Batch, Dropped, apply_learned, apply_step, group_keys, summarize
+from components.cleaning.step import TRAIN, CleaningStep, GroupStep, Learned, LearningStep, add_up
 from components.engine.examples import ExampleWriter, read_records, split_directory
 
 
@@ -15,12 +15,28 @@ class ArrowCleaner:
 
     Args:
         steps: the steps in order.
+        learned: position of a learning step to what it learned already.
     """
 
-    def __init__(self, steps: Sequence[CleaningStep]) -> None:
+    def __init__(self, steps: Sequence[CleaningStep], learned: dict[int, Learned] | None = None) -> None:
         self.steps = tuple(steps)
+        self.learned = dict(learned or {})
         # 16 bytes per group instead of the whole row; two groups share them with probability 2**-64 at 2**32 rows.
         self._seen: dict[int, set[bytes]] = {i: set() for i, step in enumerate(steps) if isinstance(step, GroupStep)}
+
+    def learn(self, examples_uri: str) -> None:
+        """Learn from the train split; it is read once for each step that learns."""
+        folder = split_directory(examples_uri, TRAIN)
+        self.learn_from(lambda: (Batch.of(records, self.steps) for records in read_records(folder)))
+
+    def learn_from(self, train: Callable[[], Iterator[Batch]]) -> None:
+        """Learn from batches of the train split; each call of `train` begins again with the first."""
+        for position, step in enumerate(self.steps):
+            if isinstance(step, LearningStep):
+                before = ArrowCleaner(self.steps[:position], self.learned)
+                reached = (before.apply_all(batch, TRAIN) for batch in train())
+                summary = add_up(summarize(step, position, batch) for batch in reached)
+                self.learned[position] = step.learn(summary)
 
     def clean(self, examples_uri: str, output_uri: str, split: str) -> Dropped:
         """Write the rows of a split that stay; the bytes of each stay as they were."""
@@ -29,14 +45,24 @@ class ArrowCleaner:
             for records in read_records(split_directory(examples_uri, split)):
                 dropped.rows_in += len(records)
                 batch = Batch.of(records, self.steps)
-                for position, step in enumerate(self.steps):
+                for position in range(len(self.steps)):
                     before = len(batch)
-                    batch = self._apply(position, step, batch)
+                    batch = self.apply(position, batch, split)
                     dropped.by_step[position] += before - len(batch)
                 writer.write(batch.records)
         return dropped
 
-    def _apply(self, position: int, step: CleaningStep, batch: Batch) -> Batch:
+    def apply_all(self, batch: Batch, split: str) -> Batch:
+        """Return the rows that all steps keep."""
+        for position in range(len(self.steps)):
+            batch = self.apply(position, batch, split)
+        return batch
+
+    def apply(self, position: int, batch: Batch, split: str) -> Batch:
+        """Return the rows of a batch of a split that one step keeps."""
+        step = self.steps[position]
+        if isinstance(step, LearningStep):
+            return apply_learned(step, self.learned[position], batch) if split == TRAIN else batch
         if not isinstance(step, GroupStep):
             return apply_step(step, position, batch)
         import pyarrow as pa

@@ -11,14 +11,15 @@ import apache_beam as beam
 import pyarrow as pa
 
 from components.cleaning.arrow_engine import digests
-from components.cleaning.filtering import Batch, Dropped, apply_step, group_keys
-from components.cleaning.step import CleaningStep, GroupStep
+from components.cleaning.filtering import Batch, Dropped, apply_learned, apply_step, group_keys, summarize
+from components.cleaning.step import TRAIN, CleaningStep, GroupStep, Learned, LearningStep, Summary, add_up
 from components.engine.examples import read_records, split_directory
 
 Row = tuple[int, int, bytes]
 """Index of the split, position in it, serialized record: rows sort in the order train, eval, position."""
 
 COUNTS = "counts"
+LEARNED = "learned"
 ROWS_IN = -1
 """Stands for the position of a step where rows that came in are counted."""
 
@@ -73,6 +74,35 @@ class KeyRows(beam.DoFn):
         yield from zip(digests(keys.to_pylist()), rows, strict=True)
 
 
+class SummarizeRows(beam.DoFn):
+    """Summarizes the rows for training of a list of rows."""
+
+    def __init__(self, step: LearningStep, position: int, train: int) -> None:
+        self._step = step
+        self._position = position
+        self._train = train
+
+    def process(self, rows: list[Row]) -> Iterator[Summary]:
+        mine = pa.array([row[2] for row in rows if row[0] == self._train], pa.binary())
+        if len(mine):
+            yield summarize(self._step, self._position, Batch.of(mine, [self._step]))
+
+
+class FilterTrainRows(beam.DoFn):
+    """Drops rows for training by what a step learned: list of rows → rows."""
+
+    def __init__(self, step: LearningStep, train: int) -> None:
+        self._step = step
+        self._train = train
+
+    def process(self, rows: list[Row], learned: Learned) -> Iterator[Row]:
+        yield from (row for row in rows if row[0] != self._train)
+        mine = [row for row in rows if row[0] == self._train]
+        batch = Batch.of(pa.array([row[2] for row in mine], pa.binary()), [self._step])
+        batch = Batch(pa.array(range(len(mine)), pa.int64()), batch.columns)
+        yield from (mine[number] for number in apply_learned(self._step, learned, batch).records.to_pylist())
+
+
 def first_row(rows: Iterable[Row]) -> Row:
     """Return the row that comes first in the data, whatever order Beam hands them over in."""
     return min(rows)
@@ -91,6 +121,7 @@ class BeamCleaner:
     def __init__(self, steps: Sequence[CleaningStep], make_pipeline: Callable[[], beam.Pipeline]) -> None:
         self.steps = tuple(steps)
         self._make_pipeline = make_pipeline
+        self.learned: dict[int, Learned] = {}
 
     def clean(self, examples_uri: str, output_uri: str, splits: Sequence[str], temporary: str) -> dict[str, Dropped]:
         """Write the rows that stay and return what was dropped, by split.
@@ -109,7 +140,7 @@ class BeamCleaner:
                 | "SpreadOverWorkers" >> beam.Reshuffle()
             )
             counts = [rows | "CountIn" >> beam.Map(_count, ROWS_IN, 1)]
-            rows = self._add_steps(rows, counts)
+            rows = self._add_steps(rows, counts, list(splits).index(TRAIN), temporary)
             for index, name in enumerate(splits):
                 self._write(rows, index, split_directory(output_uri, name))
             _ = (
@@ -119,16 +150,19 @@ class BeamCleaner:
                 | "Json" >> beam.Map(json.dumps)
                 | "WriteCounts" >> beam.io.WriteToText(f"{temporary}/counts", num_shards=1)
             )
+        self._read_learned(temporary)
         return self._read_counts(splits, temporary)
 
-    def _add_steps(self, rows: Any, counts: list[Any]) -> Any:
+    def _add_steps(self, rows: Any, counts: list[Any], train: int, temporary: str) -> Any:
         position = 0
         while position < len(self.steps):
             batches = rows | f"Batch{position}" >> beam.BatchElements(min_batch_size=64, max_batch_size=self.BATCH)
             step = self.steps[position]
-            if isinstance(step, GroupStep):
-                groups = batches | f"Key{position}" >> beam.ParDo(KeyRows(step, position))
-                kept = groups | f"First{position}" >> beam.CombinePerKey(first_row) | f"Row{position}" >> beam.Values()
+            if isinstance(step, GroupStep | LearningStep):
+                if isinstance(step, GroupStep):
+                    kept = self._first_of_each(step, position, batches)
+                else:
+                    kept = self._inside_what_was_learned(step, position, batches, (train, temporary))
                 counts.append(rows | f"Before{position}" >> beam.Map(_count, position, 1))
                 counts.append(kept | f"After{position}" >> beam.Map(_count, position, -1))
                 rows, position = kept, position + 1
@@ -141,10 +175,32 @@ class BeamCleaner:
             rows, position = out["rows"], position + len(run)
         return rows
 
+    @staticmethod
+    def _first_of_each(step: GroupStep, position: int, batches: Any) -> Any:
+        groups = batches | f"Key{position}" >> beam.ParDo(KeyRows(step, position))
+        return groups | f"First{position}" >> beam.CombinePerKey(first_row) | f"Row{position}" >> beam.Values()
+
+    @staticmethod
+    def _inside_what_was_learned(step: LearningStep, position: int, batches: Any, place: tuple[int, str]) -> Any:
+        train, temporary = place
+        learned = (
+            batches
+            | f"Summarize{position}" >> beam.ParDo(SummarizeRows(step, position, train))
+            | f"AddUp{position}" >> beam.CombineGlobally(add_up)
+            | f"Learn{position}" >> beam.Map(step.learn)
+        )
+        _ = (
+            learned
+            | f"LearnedJson{position}" >> beam.Map(json.dumps)
+            | f"WriteLearned{position}" >> beam.io.WriteToText(f"{temporary}/{LEARNED}-{position}-", num_shards=1)
+        )
+        side = beam.pvalue.AsSingleton(learned)
+        return batches | f"Inside{position}" >> beam.ParDo(FilterTrainRows(step, train), side)
+
     def _run_of_filters(self, start: int) -> list[CleaningStep]:
         run: list[CleaningStep] = []
         for step in self.steps[start:]:
-            if isinstance(step, GroupStep):
+            if isinstance(step, GroupStep | LearningStep):
                 break
             run.append(step)
         return run
@@ -157,6 +213,12 @@ class BeamCleaner:
             | f"Record{split}" >> beam.Map(lambda row: row[2])
             | f"Write{split}" >> beam.io.WriteToTFRecord(f"{folder}/data_tfrecord", file_name_suffix=".gz")
         )
+
+    def _read_learned(self, temporary: str) -> None:
+        for file in Path(temporary).glob(f"{LEARNED}-*"):
+            limits = json.loads(file.read_text())
+            learned = {name: (smallest, largest) for name, (smallest, largest) in limits.items()}
+            self.learned[int(file.name.split("-")[1])] = learned
 
     def _read_counts(self, splits: Sequence[str], temporary: str) -> dict[str, Dropped]:
         dropped = {name: Dropped(len(self.steps)) for name in splits}

@@ -18,8 +18,8 @@ from components import catalog
 from components.cleaning.arrow_engine import ArrowCleaner
 from components.cleaning.beam_engine import BeamCleaner
 from components.cleaning.config import CleaningConfig
-from components.cleaning.filtering import Dropped, check_kinds, check_split, describe
-from components.cleaning.step import CleaningStep
+from components.cleaning.filtering import Dropped, check_kinds, check_learned, check_split, describe
+from components.cleaning.step import CleaningStep, Learned
 from components.engine import progress
 from components.engine.beam_executor import BeamExecutor
 from components.engine.choice import bytes_in_folder, choose_engine
@@ -49,27 +49,30 @@ class Executor(BeamExecutor):
             _link_splits(examples.uri, cleaned.uri, splits)
             return
         check_columns(config.steps, examples.uri, splits)
-        dropped = self._clean(config.steps, examples.uri, cleaned.uri, splits, runtime)
+        dropped, learned = self._clean(config.steps, examples.uri, cleaned.uri, splits, runtime)
+        check_learned(config.steps, learned)
         for split in splits:
             check_split(config.steps, split, dropped[split])
-        _write_summary(cleaned.uri, config.steps, dropped)
+        _write_summary(cleaned.uri, config.steps, dropped, learned)
 
     def _clean(
         self, steps: Sequence[CleaningStep], examples_uri: str, output_uri: str, splits: list[str], runtime: Any
-    ) -> dict[str, Dropped]:
+    ) -> tuple[dict[str, Dropped], dict[int, Learned]]:
         engine = EngineConfig.model_validate(runtime.get("engine", {}))
         size = max(bytes_in_folder(split_directory(examples_uri, split)) for split in splits)
         if choose_engine(engine, size) == "arrow":
             cleaner, dropped = ArrowCleaner(steps), {}
+            cleaner.learn(examples_uri)
             for split in splits:
                 progress.report(runtime, "Cleaner", f"cleaning {split}")
                 dropped[split] = cleaner.clean(examples_uri, output_uri, split)
-            return dropped
+            return dropped, cleaner.learned
         progress.report(runtime, "Cleaner", "cleaning on Beam")
         with tempfile.TemporaryDirectory(dir=output_uri, prefix=".counts") as temporary:
             arguments = self._beam_pipeline_args or list(engine.beam_pipeline_args)
             beam_cleaner = BeamCleaner(steps, lambda: beam.Pipeline(argv=arguments))
-            return beam_cleaner.clean(examples_uri, output_uri, splits, temporary)
+            counted = beam_cleaner.clean(examples_uri, output_uri, splits, temporary)
+            return counted, beam_cleaner.learned
 
 
 def check_columns(steps: Sequence[CleaningStep], examples_uri: str, splits: Sequence[str]) -> None:
@@ -124,14 +127,16 @@ def _link_splits(examples_uri: str, output_uri: str, splits: Sequence[str]) -> N
     summary = Path(examples_uri, "summary.json")
     counts = json.loads(summary.read_text()).get("splits") if summary.exists() else None
     counts = counts or {split: _count(examples_uri, split) for split in splits}
-    _write_summary(output_uri, (), {split: Dropped(0, rows_in=counts[split]) for split in splits})
+    _write_summary(output_uri, (), {split: Dropped(0, rows_in=counts[split]) for split in splits}, {})
 
 
 def _count(examples_uri: str, split: str) -> int:
     return sum(len(records) for records in read_records(split_directory(examples_uri, split)))
 
 
-def _write_summary(uri: str, steps: Sequence[CleaningStep], dropped: dict[str, Dropped]) -> None:
+def _write_summary(
+    uri: str, steps: Sequence[CleaningStep], dropped: dict[str, Dropped], learned: dict[int, Learned]
+) -> None:
     summary = {
         "rows_in": {split: counts.rows_in for split, counts in dropped.items()},
         "rows_out": {split: counts.rows_out for split, counts in dropped.items()},
@@ -139,6 +144,7 @@ def _write_summary(uri: str, steps: Sequence[CleaningStep], dropped: dict[str, D
             {
                 "step": describe(step),
                 "dropped": {split: counts.by_step[position] for split, counts in dropped.items()},
+                **({"kept_between": learned[position]} if position in learned else {}),
             }
             for position, step in enumerate(steps)
         ],

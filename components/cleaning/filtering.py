@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from components.cleaning.columns import kind_of
-from components.cleaning.step import CleaningStep, GroupStep
+from components.cleaning.step import CleaningStep, GroupStep, Learned, LearningStep, Summary
+from components.config import Plugin
 from components.engine.examples import decode_examples
 from components.errors import ComponentError
 
 
-def describe(step: CleaningStep) -> str:
-    """Return the step as it stands in a spec, in one line.
+def describe(step: Plugin) -> str:
+    """Return a step as it stands in a spec, in one line.
 
     Example:
         >>> from components.cleaning.steps.drop_missing import DropMissing
@@ -85,6 +86,31 @@ def apply_step(step: CleaningStep, position: int, batch: Batch) -> Batch:
     """
     check_kinds(step, position, batch.columns)
     return batch.filter(step.keep(batch.columns))
+
+
+def summarize(step: LearningStep, position: int, batch: Batch) -> Summary:
+    """Return what a step wants to know of some rows for training; see `apply_step` for what it raises."""
+    check_kinds(step, position, batch.columns)
+    return step.summarize(batch.columns)
+
+
+def apply_learned(step: LearningStep, learned: Learned, batch: Batch) -> Batch:
+    """Return the rows for training that a step keeps by what it learned."""
+    return batch.filter(step.keep_by(learned, batch.columns))
+
+
+def check_learned(steps: Sequence[CleaningStep], learned: Mapping[int, Learned]) -> None:
+    """Raise a ComponentError when a step had nothing to learn from."""
+    for position, limits in learned.items():
+        step = steps[position]
+        for name in step.needed_columns():
+            if name not in limits:
+                raise ComponentError(
+                    f"{step.plugin_name()} learns from column {name!r}, which has no value in any train row that "
+                    "reaches the step.",
+                    spec_path=f"cleaning[{position}]",
+                    remedy="Take the column out of the step, or loosen the steps before it.",
+                )
 
 
 def group_keys(step: GroupStep, position: int, batch: Batch) -> pa.BinaryArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from components.config import Plugin
@@ -13,12 +14,21 @@ if TYPE_CHECKING:
 ANY_KIND = frozenset({"number", "text", "list"})
 """The kinds of column there are: numbers (int64, float32), text (binary), lists (more than one value in a row)."""
 
+TRAIN = "train"
+"""The split that is learned from."""
+
+Summary = dict[str, dict[float, int]]
+"""Column name to how often each value occurs."""
+
+Learned = dict[str, tuple[float, float]]
+"""Column name to the smallest and the largest value that stays."""
+
 
 class CleaningStep(Plugin):
-    """Drops rows from all splits, before anything is learned from them; never runs at serving.
+    """Drops rows, before anything is fitted to them; never runs at serving.
 
     Steps run in the order of the spec, each on the rows that the ones before it kept. A subclass looks at one row at
-    a time; one that compares rows is a `GroupStep`.
+    a time, in every split; one that compares rows is a `GroupStep`, one that learns from them a `LearningStep`.
     """
 
     @abstractmethod
@@ -40,6 +50,46 @@ class CleaningStep(Plugin):
         Returns:
             One non-null boolean per row.
         """
+
+
+class LearningStep(CleaningStep):
+    """Drops rows of the train split, by what it learns from the train rows that reach it.
+
+    Rows of other splits stay: evaluation has to see what live requests will hold. What is learned is a pure function of
+    a summary that adds up, so it does not depend on how the rows are divided into batches.
+    """
+
+    @abstractmethod
+    def summarize(self, batch: pa.RecordBatch) -> Summary:
+        """Return how often each value occurs in some rows; summaries are added up by `add_up`."""
+
+    @abstractmethod
+    def learn(self, summary: Summary) -> Learned:
+        """Return what follows from all rows for training; a column without any value is left out."""
+
+    @abstractmethod
+    def keep_by(self, learned: Learned, batch: pa.RecordBatch) -> pa.BooleanArray:
+        """Say which rows stay; see `keep`. A column that nothing was learned of drops none."""
+
+    def keep(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+        """Say which rows stay when `batch` is all the data; the engines learn from more than one batch."""
+        return self.keep_by(self.learn(self.summarize(batch)), batch)
+
+
+def add_up(summaries: Iterable[Summary]) -> Summary:
+    """Return the summary of all rows.
+
+    Example:
+        >>> add_up([{"fare": {3.0: 2}}, {"fare": {3.0: 1, 5.0: 1}}])
+        {'fare': {3.0: 3, 5.0: 1}}
+    """
+    total: Summary = {}
+    for summary in summaries:
+        for column, counts in summary.items():
+            known = total.setdefault(column, {})
+            for value, count in counts.items():
+                known[value] = known.get(value, 0) + count
+    return total
 
 
 class GroupStep(CleaningStep):

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.config import Section
-from components.data import spans
+from components.data import database, spans
+from components.data.series_config import SeriesConfig, checked_features
 from components.expression import Expression
 from components.features import FeatureKind
 
@@ -110,15 +111,19 @@ class IngestConfig(Section):
     Args:
         format, split, on_bad_row, quarantine: as in `DataConfig`.
         numeric: the columns that must hold numbers or nothing.
-        window: as in `DataConfig`.
+        images: the columns of a table that name image files.
+        window, series, query: as in `DataConfig`.
     """
 
-    format: Literal["auto", "csv", "parquet", "tfrecord"] = "auto"
+    format: Literal["auto", "csv", "parquet", "tfrecord", "images"] = "auto"
     split: SplitConfig = SplitConfig()
     on_bad_row: Literal["error", "quarantine"] = "error"
     quarantine: QuarantineLimit = QuarantineLimit()
     numeric: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
     window: WindowConfig = WindowConfig()
+    series: SeriesConfig | None = None
+    query: str | None = None
 
     def selection(self, span: int | None) -> spans.Selection:
         """Return which spans are read, counted back from `span`, or from the newest one."""
@@ -135,11 +140,15 @@ class DataConfig(Section):
             one after another, of each its newest version.
         span: the newest span to read, by number or, where the path has a date, also by date; None takes the newest.
         window: how many spans up to that one.
-        format: `auto` goes by the ending: .csv, .parquet, .tfrecord, .gz behind any of them.
+        format: `auto` goes by the ending: .csv, .parquet, .tfrecord, .gz behind any of them, or takes a folder of
+            images, `CLASS/FILE.jpg` (.png, .gif, .bmp): rows of `image` (its bytes), `label` (its folder) and `path`.
+        query: the SELECT whose rows are the data, where the path names a database.
+        series: turns a time series into rows of past values, split by time; None takes the rows as they are.
         split: how rows are divided.
         label: what to predict.
         weight: column with the weight of each example; None weighs all the same.
-        features: column name to `numeric` or `categorical`; other columns are kept but not given to the model.
+        features: column name to `numeric`, `categorical` or `image`; other columns are kept but not given to the model.
+            An image is the path of a file, from the table's folder, whose bytes take its place when the data are read.
         schema_file: a curated TFMD schema (.pbtxt) that the data must obey; None infers one from the data.
         anomalies: `stop` ends the run when data break the schema; `report` writes them into the report only.
         drift: largest L-infinity distance of a categorical column's (Jensen-Shannon of a numeric column's)
@@ -154,7 +163,9 @@ class DataConfig(Section):
     path: str = Field(min_length=1)
     span: int | date | None = Field(default=None, union_mode="left_to_right")
     window: WindowConfig = WindowConfig()
-    format: Literal["auto", "csv", "parquet", "tfrecord"] = "auto"
+    format: Literal["auto", "csv", "parquet", "tfrecord", "images"] = "auto"
+    query: str | None = Field(default=None, min_length=1)
+    series: SeriesConfig | None = None
     split: SplitConfig = SplitConfig()
     label: LabelConfig
     weight: str | None = None
@@ -171,6 +182,35 @@ class DataConfig(Section):
     def _placeholders_are_known(cls, path: str) -> str:
         spans.check_pattern(path)
         return path
+
+    @model_validator(mode="before")
+    @classmethod
+    def _series_split_by_time(cls, written: Any) -> Any:
+        """Complete the split of a series, which can only go by its time."""
+        series = written.get("series") if isinstance(written, dict) else None
+        if not isinstance(series, dict) or "time" not in series:
+            return written
+        split = written.get("split", {})
+        if isinstance(split, dict) and split.get("by", "time") == "time" and not split.get("columns"):
+            return {**written, "split": {**split, "by": "time", "columns": [series["time"]]}}
+        return written
+
+    @model_validator(mode="after")
+    def _fits_the_series(self) -> DataConfig:
+        if self.series is not None and (self.split.by, self.split.columns) != ("time", (self.series.time,)):
+            raise ValueError(
+                f"a series is split by its time, since windows overlap and a split by {self.split.by} of "
+                f"{', '.join(self.split.columns) or 'rows'} would show training what is evaluated; "
+                f"write split: {{train: {self.split.train}, eval: {self.split.eval}}}"
+            )
+        # object.__setattr__: the model is frozen for everybody else
+        object.__setattr__(self, "features", checked_features(self.series, self.features))
+        return self
+
+    @model_validator(mode="after")
+    def _a_database_needs_a_query(self) -> DataConfig:
+        database.check_query(self.path, self.query)
+        return self
 
     @model_validator(mode="after")
     def _spans_need_a_placeholder(self) -> DataConfig:
@@ -211,6 +251,11 @@ class DataConfig(Section):
         return tuple(sorted(numeric))
 
     @property
+    def image_columns(self) -> tuple[str, ...]:
+        """The raw columns that hold images or their paths, sorted."""
+        return tuple(sorted(name for name, kind in self.features.items() if kind is FeatureKind.IMAGE))
+
+    @property
     def ingest(self) -> IngestConfig:
         """What ExampleGen depends on."""
         return IngestConfig(
@@ -218,6 +263,9 @@ class DataConfig(Section):
             split=self.split,
             on_bad_row=self.on_bad_row,
             quarantine=self.quarantine,
-            numeric=self.numeric_columns,
+            numeric=self.series.values if self.series else self.numeric_columns,
+            images=self.image_columns,
             window=self.window,
+            series=self.series,
+            query=self.query,
         )

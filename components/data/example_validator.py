@@ -21,6 +21,7 @@ from components.data.anomalies import Anomaly, distances, read_anomalies, with_c
 from components.data.config import LabelConfig
 from components.engine.wiring import WiredSpec
 from components.errors import ComponentError
+from components.features import FeatureKind
 
 TRAIN, EVAL = "train", "eval"
 Statistics: TypeAlias = statistics_pb2.DatasetFeatureStatisticsList
@@ -65,7 +66,8 @@ def _validate(
     """Compare one split with the schema; the train split also with the baseline and with the eval split."""
     if split != TRAIN:
         return tfdv.validate_statistics(read[split], schema)
-    columns = {*config["features"], *LabelConfig.model_validate(config["label"]).columns}
+    compared = {name for name, kind in config["features"].items() if kind != FeatureKind.IMAGE}
+    columns = {*compared, *LabelConfig.model_validate(config["label"]).columns}
     thresholds = {
         "drift": config["drift"] if baseline is not None else None,
         "skew": config["skew"] if EVAL in read else None,

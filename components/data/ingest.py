@@ -20,6 +20,8 @@ import pyarrow.compute as pc
 
 from components.data import bad_rows
 from components.data.config import IngestConfig
+from components.data.image_reader import ImageColumns, ImageFolder
+from components.data.raw_files import places_of
 from components.data.source import data_format, list_files, spans_of
 from components.data.split import Splitter, oldest
 from components.engine import progress
@@ -73,10 +75,10 @@ def ingest(config: IngestConfig, data_path: str, target: Path, runtime: Mapping[
     files = list_files(data_path, config.format, config.selection(_span(runtime)))
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".work", dir=target) as work:
-        table, bad = _table(config, files, Path(work))
-        _check_quarantine(config, table.rows, bad)
+        table, bad = open_table(config, files, Path(work))
+        _check_quarantine(config, getattr(table, "raw_rows", table.rows), bad)
         _check_columns(config, table)
-        counts = _write(table, _splitter(config, table), target, runtime)
+        counts = _write(table, splitter_of(config, table), target, runtime)
     for split, count in zip(SPLITS, counts, strict=True):
         if not count:
             raise ComponentError(
@@ -88,11 +90,12 @@ def ingest(config: IngestConfig, data_path: str, target: Path, runtime: Mapping[
         "rows": sum(counts),
         "splits": dict(zip(SPLITS, counts, strict=True)),
         "bytes": sum(file.bytes for file in files),
-        "files": [file.path for file in files],
+        "files": places_of(files),
         "spans": spans_of(files),
         "quarantined": len(bad),
         "quarantine_file": quarantine,
         "columns": dict(table.columns),
+        "series": getattr(table, "counts", None),
     }
 
 
@@ -101,20 +104,51 @@ def _span(runtime: Mapping[str, Any]) -> int | None:
     return int(runtime["span"]) if runtime.get("span") not in (None, "") else None
 
 
-def _table(config: IngestConfig, files: list[Any], work: Path) -> tuple[Table, list[bad_rows.BadRow]]:
+def open_table(config: IngestConfig, files: list[Any], work: Path) -> tuple[Table, list[bad_rows.BadRow]]:
+    """Return the raw data, and the rows that were set aside; `work` is a folder for copies."""
+    table, bad = _open_files(config, files, work)
+    if config.series is None:
+        return table, bad
+    from components.data.series import SeriesTable
+
+    return SeriesTable(table, config.series, config.split), bad
+
+
+def _open_files(config: IngestConfig, files: list[Any], work: Path) -> tuple[Table, list[bad_rows.BadRow]]:
+    if config.query is not None:
+        from components.data.sql_reader import SqliteTable
+
+        return SqliteTable(files[0].path, config.query), []
     kind = data_format(files, config.format)
+    if kind == "images":
+        return _without_bad_images(config, ImageFolder(files))
     if kind == "csv":
         from components.data.csv_reader import CsvScanner
 
         table = CsvScanner(config.numeric, config.on_bad_row == "quarantine", work).scan(files)
-        return table, table.bad
+        return _with_images(config, table, files)
     if kind == "parquet":
         from components.data.parquet_reader import ParquetTable
 
-        return ParquetTable(files), []
+        return _with_images(config, ParquetTable(files), files)
     from components.data.tfrecord_reader import TfrecordTable
 
     return TfrecordTable(files, count=config.split.by == "ratio"), []
+
+
+def _with_images(config: IngestConfig, table: Any, files: list[Any]) -> tuple[Table, list[bad_rows.BadRow]]:
+    """Return a table with the images that it names, and its bad rows."""
+    bad = list(getattr(table, "bad", ()))
+    if not set(config.images) & set(table.columns):
+        return table, bad
+    with_images, bad_images = _without_bad_images(config, ImageColumns(table, config.images, files))
+    return with_images, bad + bad_images
+
+
+def _without_bad_images(config: IngestConfig, table: Any) -> tuple[Table, list[bad_rows.BadRow]]:
+    if table.bad and config.on_bad_row == "error":
+        raise table.bad[0].error()
+    return table, table.bad
 
 
 def _check_quarantine(config: IngestConfig, rows: int, bad: list[bad_rows.BadRow]) -> None:
@@ -145,7 +179,10 @@ def _check_columns(config: IngestConfig, table: Table) -> None:
         )  # fmt: skip
 
 
-def _splitter(config: IngestConfig, table: Table) -> Splitter:
+def splitter_of(config: IngestConfig, table: Table) -> Splitter:
+    """Return what tells the rows for training."""
+    if config.series is not None:
+        return Splitter(config.split, training=table.training)  # type: ignore[attr-defined]
     if config.split.by != "time":
         return Splitter(config.split, table.rows)
     column = config.split.columns[0]

@@ -13,10 +13,11 @@ import pyarrow as pa
 from components.data import bad_rows, csv_reader
 from components.data.config import DataConfig
 from components.data.csv_check import CsvCheck
+from components.data.ingest import open_table
 from components.data.row_check import RowCheck
 from components.data.source import SourceFile, data_format
 from components.engine.storage import is_remote
-from components.errors import Problem
+from components.errors import ComponentError, Problem, SpecError
 from components.features import Task
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class RawCheck:
         self.task = task
         self.cleaning = cleaning
         self.files = list(files)
-        self.format = data_format(files, data.format)
+        made = data.series or data.query
+        self.format = "made" if made else data_format(files, data.format)
         self.rows = 0
         self.complete = True
         self.columns: dict[str, str] = {}
@@ -84,6 +86,15 @@ class RawCheck:
         return near or self.files[:1]
 
     def _open(self) -> Any:
+        if self.format == "made":
+            return self._made()
+        if self.format == "images":
+            from components.data.image_reader import ImageFolder
+
+            if self.data.split.by == "ratio":
+                received = "ratio for a folder of images, whose order is that of the classes"
+                raise SpecError([Problem("data.split.by", received, "hash", "Write split: {by: hash}.")])
+            return ImageFolder(self.files, check=False)
         if self.format == "parquet":
             from components.data.parquet_reader import ParquetTable
 
@@ -91,6 +102,14 @@ class RawCheck:
         from components.data.tfrecord_reader import TfrecordTable
 
         return TfrecordTable(self.files)
+
+    def _made(self) -> Any:
+        """Return rows that a query or the windows of a series make; all raw data are read for them."""
+        try:
+            return open_table(self.data.ingest, self.files, Path(self.work.name))[0]
+        except ComponentError as error:
+            where = error.spec_path or "data.path"
+            raise SpecError([Problem(where, error.message, "rows that can all be read", error.remedy)]) from error
 
     def _typed(self) -> list[Problem]:
         """Look at Parquet or TFRecords, whose columns have types of their own."""

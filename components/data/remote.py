@@ -44,6 +44,19 @@ def files(url: str) -> list[tuple[str, int, str]]:
     return sorted((_url(info.path, url), info.size, str(info.mtime_ns)) for info in found)
 
 
+def files_in_folders(url: str) -> list[tuple[str, int, str]]:
+    """Return URL, size and time of change of the files of a folder's folders, by name; empty for a file or a glob."""
+    from pyarrow import fs
+
+    system, path = file_system(url)
+    if any(mark in path for mark in WILDCARDS) or system.get_file_info(path).type != fs.FileType.Directory:
+        return []
+    infos = system.get_file_info(fs.FileSelector(path, recursive=True))
+    inner = [(info, info.path.removeprefix(path).strip("/").split("/")) for info in infos]
+    found = [info for info, parts in inner if info.is_file and len(parts) == 2 and all(map(visible, parts))]
+    return sorted((_url(info.path, url), info.size, str(info.mtime_ns)) for info in found)
+
+
 def expand(url: str) -> list[str]:
     """Return the URLs of the files and folders that a glob matches."""
     return [_url(info.path, url) for info in _match(*file_system(url))]

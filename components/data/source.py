@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.data import remote, spans
-from components.data.remote import WILDCARDS, visible
+from components.data.absent import nothing_there
+from components.data.database import SQLITE, files_of, is_database
+from components.data.remote import visible
 from components.engine.storage import is_remote
 from components.errors import Problem, SpecError
 
-FORMATS = ("csv", "parquet", "tfrecord")
+FORMATS = ("csv", "parquet", "tfrecord", "images")
+IMAGE_ENDINGS = ("jpg", "jpeg", "png", "gif", "bmp")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ def resolve(path: str, base_dir: str | Path) -> str:
     """
     if path.startswith("package:"):
         return _in_package(path)
+    if is_database(path):
+        return SQLITE + resolve(path.removeprefix(SQLITE), base_dir)
     if is_remote(path):
         return path
     return str(Path(base_dir, Path(path).expanduser()).absolute())
@@ -84,6 +89,7 @@ def format_of(path: str) -> str | None:
     name = _base_name(path).lower().removesuffix(".gz")
     ending = name.rsplit(".", 1)[-1] if "." in name else ""
     endings = {"csv": "csv", "parquet": "parquet", "pq": "parquet", "tfrecord": "tfrecord", "tfrecords": "tfrecord"}
+    endings |= dict.fromkeys(IMAGE_ENDINGS, "images")
     return endings.get(ending) or ("tfrecord" if "tfrecord" in name else None)
 
 
@@ -97,25 +103,21 @@ def list_files(data_path: str, format: str = "auto", selection: spans.Selection 
 
     Args:
         data_path: a file, a glob, a directory or a URL of one of these; with `{SPAN}` and the like it stands for spans.
-        format: `auto` goes by the endings, and skips files of a directory that are no data.
+            A directory without data in it, but with images in its folders, stands for these folders' files.
+        format: `auto` goes by the endings, and skips files of a directory that are no data, or images beside a table.
         selection: which spans, where the path stands for them.
 
     Raises:
         SpecError: nothing is there, a span is missing, or several formats are there.
     """
+    if is_database(data_path):
+        return _list_database(data_path.removeprefix(SQLITE))
     found = _list_spans(data_path, selection) if spans.has_placeholder(data_path) else _list(data_path)
     if not found:
-        raise _nothing(data_path)
-    if format != "auto":
-        return found
-    known = [file for file in found if format_of(file.path)]
-    if not known:
-        names = ", ".join(_base_name(file.path) for file in found[:5])
-        raise _problem(
-            f"{data_path!r}, which holds {names}",
-            "names that end in .csv, .parquet or .tfrecord (.gz behind them is fine)",
-            f"If they are data, say what they are: data.format: {' | '.join(FORMATS)}.",
-        )
+        raise nothing_there(data_path)
+    if format != "auto" or all(format_of(file.path) in (None, "images") for file in found):
+        return _with_images(data_path, found, format)
+    known = [file for file in found if format_of(file.path) not in (None, "images")]
     formats = sorted({str(format_of(file.path)) for file in known})
     if len(formats) > 1:
         examples = ", ".join(next(f.path for f in known if format_of(f.path) == one) for one in formats)
@@ -125,6 +127,25 @@ def list_files(data_path: str, format: str = "auto", selection: spans.Selection 
             "Narrow data.path, for example to *." + formats[0] + ".",
         )
     return known
+
+
+def _with_images(data_path: str, found: list[SourceFile], format: str) -> list[SourceFile]:
+    """Return the files of a declared format, or of none that their names tell but images."""
+    is_images = format == "images" or (format == "auto" and any(format_of(file.path) for file in found))
+    if not is_images and format == "auto":
+        names = ", ".join(_base_name(file.path) for file in found[:5])
+        raise _problem(
+            f"{data_path!r}, which holds {names}",
+            "names that end in .csv, .parquet or .tfrecord (.gz behind them is fine), or folders of images",
+            f"If they are data, say what they are: data.format: {' | '.join(FORMATS)}.",
+        )
+    if is_images and any(os.path.dirname(file.path) == data_path.rstrip("/") for file in found):
+        raise _problem(
+            f"{data_path!r}, which holds images themselves",
+            "a folder per class with the images of that class, CLASS/FILE",
+            "Move each image into a folder named after its class, or name the images in a column of a table.",
+        )
+    return found
 
 
 def spans_of(files: Sequence[SourceFile]) -> list[dict[str, int | None]]:
@@ -137,8 +158,8 @@ def spans_of(files: Sequence[SourceFile]) -> list[dict[str, int | None]]:
 
 
 def data_format(files: Sequence[SourceFile], format: str) -> str:
-    """Return `csv`, `parquet` or `tfrecord`: the declared format, or what the names of the files tell."""
-    return format if format != "auto" else str(format_of(files[0].path))
+    """Return `csv`, `parquet`, `tfrecord` or `images`: the declared format, or what the names of the files tell."""
+    return format if format != "auto" else str(next(filter(None, (format_of(file.path) for file in files)), None))
 
 
 def _list_spans(data_path: str, selection: spans.Selection) -> list[SourceFile]:
@@ -155,6 +176,12 @@ def _list(data_path: str) -> list[SourceFile]:
     return _list_remote(data_path) if is_remote(data_path) else _list_local(data_path)
 
 
+def _list_database(path: str) -> list[SourceFile]:
+    if not os.path.isfile(path):
+        raise nothing_there(path)
+    return [SourceFile(name, os.path.getsize(name)) for name in files_of(path)]
+
+
 def _expand_local(pattern: str) -> list[str]:
     return glob.glob(pattern, recursive=True)
 
@@ -162,6 +189,8 @@ def _expand_local(pattern: str) -> list[str]:
 def _list_local(data_path: str) -> list[SourceFile]:
     if os.path.isdir(data_path):
         paths = [entry.path for entry in os.scandir(data_path) if entry.is_file() and visible(entry.name)]
+        if not any(format_of(path) for path in paths):
+            paths = _in_folders(data_path) or paths
     elif os.path.isfile(data_path):
         paths = [data_path]
     else:
@@ -169,9 +198,20 @@ def _list_local(data_path: str) -> list[SourceFile]:
     return [SourceFile(path, os.path.getsize(path)) for path in sorted(paths)]
 
 
+def _in_folders(data_path: str) -> list[str]:
+    """Return the visible files of the visible folders in a folder, if some of them are images."""
+    folders = [entry.path for entry in os.scandir(data_path) if entry.is_dir() and visible(entry.name)]
+    files = [entry for folder in folders for entry in os.scandir(folder) if entry.is_file() and visible(entry.name)]
+    return [entry.path for entry in files] if any(format_of(entry.name) == "images" for entry in files) else []
+
+
 def _list_remote(url: str) -> list[SourceFile]:
     with _reachable(url):
-        return [SourceFile(*entry) for entry in remote.files(url)]
+        found = remote.files(url)
+        if not any(format_of(path) for path, _, _ in found):
+            inside = remote.files_in_folders(url)
+            found = inside if any(format_of(path) == "images" for path, _, _ in inside) else found
+        return [SourceFile(*entry) for entry in found]
 
 
 def _expand_remote(url: str) -> list[str]:
@@ -236,29 +276,6 @@ def sha256_of(path: str) -> str:
     """Return the digest of a local file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _nothing(data_path: str) -> SpecError:
-    if os.path.isdir(data_path):
-        return _problem(f"{data_path!r}, an empty folder", "a folder with files in it", "Put the raw files there.")
-    if any(mark in data_path for mark in WILDCARDS):
-        return _problem(f"{data_path!r}, which matches no file", "a pattern that matches files", "Check the pattern.")
-    folder = os.path.dirname(data_path)
-    near = _nearest_file(data_path) if not is_remote(data_path) else None
-    if near:
-        remedy = f"Did you mean {near!r}?"
-    elif is_remote(data_path) or os.path.isdir(folder):
-        remedy = "Check the name."
-    else:
-        remedy = f"There is no folder {folder!r}; relative paths start at the spec's folder."
-    return _problem(f"{data_path!r}, which is not there", "a file, a glob, a folder or a URL", remedy)
-
-
-def _nearest_file(path: str) -> str | None:
-    from components.catalog import nearest
-
-    folder, name = os.path.split(path)
-    return nearest(name, os.listdir(folder)) if os.path.isdir(folder) else None
 
 
 def _problem(received: str, expected: str, remedy: str) -> SpecError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_data_validation.statistics.generators import top_k_uniques_sketch_stats_generator as sketches
-from tensorflow_metadata.proto.v0 import statistics_pb2
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx import types
 from tfx.components.statistics_gen import executor as stock
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -28,16 +28,33 @@ from components.engine.wiring import WiredSpec
 BATCH_ROWS = 32_768
 """Rows per batch: with fewer TFDV's cost per batch shows, with more the parser's columns leave the cache."""
 
+BATCH_IMAGES = 256
+"""The same where a row holds an image."""
 
-def split_statistics(batches: Iterable[pa.RecordBatch]) -> statistics_pb2.DatasetFeatureStatisticsList:
+
+def stats_options(images: Sequence[str] = ()) -> tfdv.StatsOptions:
+    """Return what TFDV is asked for: of images how large their files are, not which ones are frequent."""
+    if not images:
+        return tfdv.StatsOptions()
+    schema = schema_pb2.Schema()
+    for name in images:
+        schema.feature.add(name=name, type=schema_pb2.BYTES, image_domain=schema_pb2.ImageDomain())
+    return tfdv.StatsOptions(schema=schema)
+
+
+def split_statistics(
+    batches: Iterable[pa.RecordBatch], images: Sequence[str] = ()
+) -> statistics_pb2.DatasetFeatureStatisticsList:
     """Return what TFDV's Beam pipeline would, computed by the same generators.
 
     Args:
         batches: flat columns, as `decode_examples` gives them; they are read once.
+        images: the columns that hold image files.
     """
-    options = tfdv.StatsOptions()
+    options = stats_options(images)
+    estimates = sketches.TopKUniquesSketchStatsGenerator
     generators = [
-        TopValuesGenerator(options) if isinstance(generator, sketches.TopKUniquesSketchStatsGenerator) else generator
+        TopValuesGenerator(options, images) if isinstance(generator, estimates) else generator
         for generator in stats_impl.get_generators(options, in_memory=True)
     ]
     states = [generator.create_accumulator() for generator in generators]
@@ -58,6 +75,7 @@ class Executor(BeamExecutor, stock.Executor):
     ) -> None:
         runtime = json.loads(exec_properties["runtime"])
         engine = EngineConfig.model_validate(runtime.get("engine", {}))
+        images = json.loads(exec_properties["config"]).get("images", ())
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         statistics = artifact_utils.get_single_instance(output_dict["statistics"])
         splits = artifact_utils.decode_split_names(examples.split_names)
@@ -65,17 +83,16 @@ class Executor(BeamExecutor, stock.Executor):
         if choose_engine(engine, size) == "beam":
             progress.report(runtime, "StatisticsGen", "computing statistics on Beam")
             self._beam_pipeline_args = self._beam_pipeline_args or list(engine.beam_pipeline_args)
-            super().Do(input_dict, output_dict, {})
+            options = {"stats_options_json": stats_options(images).to_json()} if images else {}
+            super().Do(input_dict, output_dict, options)
         else:
             statistics.split_names = examples.split_names
             statistics.span = examples.span
             for split in splits:
                 progress.report(runtime, "StatisticsGen", f"reading {split}")
-                _write(
-                    split_statistics(read_batches(split_directory(examples.uri, split), None, BATCH_ROWS)),
-                    statistics,
-                    split,
-                )
+                rows = BATCH_IMAGES if images else BATCH_ROWS
+                batches = read_batches(split_directory(examples.uri, split), None, rows)
+                _write(split_statistics(batches, images), statistics, split)
         _write_summary(statistics, splits)
 
 
@@ -99,7 +116,7 @@ def StatisticsGen(  # noqa: N802 - named as the node is
     """Return the TFX component.
 
     Args:
-        config: nothing; the statistics depend on the examples only.
+        config: `images`, the columns that hold image files, if there are some.
         runtime: where and how it runs.
         examples: channel of the Examples to describe.
     """

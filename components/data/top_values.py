@@ -6,6 +6,8 @@ engines write the same statistics however many values a column has.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_data_validation import types
@@ -63,11 +65,13 @@ class TopValuesGenerator(stats_generator.CombinerStatsGenerator):
 
     Args:
         options: what TFDV is asked for; only the numbers of values are read.
+        left_out: columns whose values are not counted.
     """
 
-    def __init__(self, options: stats_options.StatsOptions) -> None:
+    def __init__(self, options: stats_options.StatsOptions, left_out: Sequence[str] = ()) -> None:
         super().__init__("TopValuesGenerator")
         self._options = options
+        self._left_out = {types.FeaturePath([name]) for name in left_out}
 
     def create_accumulator(self) -> dict[types.FeaturePath, ValueCounts]:
         return {}
@@ -79,7 +83,7 @@ class TopValuesGenerator(stats_generator.CombinerStatsGenerator):
             input_record_batch, example_weight_map=None, enumerate_leaves_only=True
         ):
             kind = stats_util.get_feature_type_from_arrow_type(path, column.type)
-            if kind == statistics_pb2.FeatureNameStatistics.STRING:
+            if kind == statistics_pb2.FeatureNameStatistics.STRING and path not in self._left_out:
                 values, _ = array_util.flatten_nested(column)
                 accumulator.setdefault(path, ValueCounts()).add(values)
         return accumulator

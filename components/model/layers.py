@@ -37,7 +37,7 @@ def keras_inputs(inputs: Sequence[ModelInput]) -> dict[str, Any]:
 
 
 def embedded(inputs: Sequence[ModelInput], tensors: Mapping[str, Any], embedding_dim: int | None = None) -> Any:
-    """Return all inputs side by side, ids through an embedding each.
+    """Return all inputs side by side, ids through an embedding each, a sequence of ids as the mean of its embeddings.
 
     Args:
         inputs: what the model receives.
@@ -45,7 +45,7 @@ def embedded(inputs: Sequence[ModelInput], tensors: Mapping[str, Any], embedding
         embedding_dim: size of every embedding; None chooses one by the number of ids.
 
     Shapes:
-        `[batch, sum of widths]`, where ids count `width * embedding_dim`.
+        `[batch, sum of widths]`, where ids count `embedding_dim`, and a sequence too, however long.
     """
     import keras
 
@@ -55,10 +55,37 @@ def embedded(inputs: Sequence[ModelInput], tensors: Mapping[str, Any], embedding
         if each.cardinality is not None:
             dim = embedding_dim or default_embedding_dim(each.cardinality)
             tensor = keras.layers.Embedding(each.cardinality, dim, name=f"{each.name}_embedding")(tensor)
+            if is_sequence(each):
+                tensor = mean_of_tokens(tensor, tensors[each.name])
         if len(tensor.shape) > 2:
             tensor = keras.layers.Flatten(name=f"{each.name}_flat")(tensor)
         parts.append(tensor)
     return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)
+
+
+def is_sequence(each: ModelInput) -> bool:
+    """Return whether the input is a sequence of ids, where 0 is padding."""
+    return each.is_ids and each.width > 1
+
+
+def mean_of_tokens(embeddings: Any, ids: Any) -> Any:
+    """Return the mean of the embeddings of a sequence, without those of padding; zeros when all is padding.
+
+    Args:
+        embeddings: `[batch, length, dim]`.
+        ids: `[batch, length]`; 0 is padding.
+
+    Shapes:
+        `[batch, dim]`.
+
+    Reference:
+        Joulin et al., Bag of Tricks for Efficient Text Classification, 2016, https://arxiv.org/abs/1607.01759.
+    """
+    from keras import ops
+
+    # Keras' GlobalAveragePooling1D divides by 0 for a row that is all padding
+    is_token = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), embeddings.dtype), -1)
+    return ops.sum(embeddings * is_token, axis=1) / ops.maximum(ops.sum(is_token, axis=1), 1)
 
 
 def dense_stack(tensor: Any, units: Sequence[int], activation: str, dropout: float, normalize: bool) -> Any:

@@ -76,6 +76,7 @@ def collect(run_dir: Path) -> Findings:
         ("cleaning", "Cleaner", "examples"),
         ("anomalies", "ExampleValidator", "anomalies"),
         ("transform", "Transform", "transform_graph"),
+        ("balancing", "Balancer", "examples"),
         ("push", "Pusher", "pushed_model"),
     ):
         found.data[part] = found.node(name).get("summary") or _json(found, part, name, key, "summary.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,10 +163,14 @@ def _as_number(value: Any) -> float:
 
 
 def _as_text(value: Any) -> bytes:
+    from components.serving.tensors import is_base64
+
     if value is None:
         return b""
     if isinstance(value, bytes):
         return value
+    if is_base64(value):
+        return base64.b64decode(value["b64"], validate=True)
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return str(value).encode()
     raise TypeError("not text")

@@ -63,7 +63,7 @@ def example_spec(inputs: Sequence[ModelInput], task: Task, weighted: bool) -> di
     """Return how transformed examples are parsed: everything has a fixed length."""
     import tensorflow as tf
 
-    spec = {each.name: tf.io.FixedLenFeature(each.shape, getattr(tf, each.dtype)) for each in inputs}
+    spec = {each.column: tf.io.FixedLenFeature(each.shape, getattr(tf, each.dtype)) for each in inputs}
     spec[LABEL] = tf.io.FixedLenFeature([1], tf.float32 if task == "regression" else tf.int64)
     if weighted:
         spec[WEIGHT] = tf.io.FixedLenFeature([1], tf.float32)
@@ -104,8 +104,8 @@ def load_columns(
 
 def _packed(parsed: dict[str, np.ndarray], inputs: Sequence[ModelInput]) -> list[np.ndarray]:
     rows = len(parsed[LABEL])
-    dense = [parsed[each.name].reshape(rows, each.width) for each in inputs if not each.is_ids]
-    ids = [parsed[each.name].reshape(rows, each.width) for each in inputs if each.is_ids]
+    dense = [parsed[each.column].reshape(rows, each.width) for each in inputs if not each.is_ids]
+    ids = [parsed[each.column].reshape(rows, each.width) for each in inputs if each.is_ids]
     packed = [
         np.concatenate(dense, axis=1) if dense else np.zeros((rows, 0), np.float32),
         np.concatenate(ids, axis=1) if ids else np.zeros((rows, 0), np.int64),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.errors import ComponentError
 from components.features import PREDICTION_KEYS, RAW_SIGNATURE, SERVING_SIGNATURE, TRANSFORM_SIGNATURE, Task
+from components.training.calibration import Correction
 
 if TYPE_CHECKING:
     import keras
@@ -25,6 +26,7 @@ class Served:
         inputs: names of the transformed features that the model receives.
         task: decides names and shapes of the outputs.
         classes: names of the classes, by id, where the label is text.
+        correction: what puts the model's probabilities right; None when nothing has moved them.
     """
 
     transform_graph: str
@@ -33,6 +35,7 @@ class Served:
     inputs: tuple[str, ...]
     task: Task
     classes: tuple[str, ...] | None = None
+    correction: Correction | None = None
 
 
 class Predictor:
@@ -84,6 +87,8 @@ class Predictor:
 
         transformed = self.loader.apply_transform_model(raw)
         output = self.model({name: transformed[name] for name in self.served.inputs}, training=False)
+        if self.served.correction is not None:
+            output = self.served.correction.apply(output)
         key = PREDICTION_KEYS[self.served.task]
         if self.served.task != "multiclass_classification":
             return {key: tf.reshape(output, [-1])}
@@ -148,7 +153,10 @@ def _signature(function: Any, *specs: Any, **named_specs: Any) -> Any:
 
 
 def save_keras(model: keras.Model, path: Path) -> None:
-    """Write the bare Keras model, which takes transformed features, for export and further training."""
+    """Write the bare Keras model, which takes transformed features, for export and further training.
+
+    Its probabilities are those that training has led to; `Correction` is part of the SavedModel only.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
 

@@ -120,6 +120,7 @@ def fit(
         report(places.runtime, "Trainer", f"resumed after epoch {done}", done=done, total=config.epochs)
     if distribution.share is None:
         fitting.run(model, done, train, evaluation)
+        _with_plain_loss(model, task, distribution)
     else:
         fitting.run_together(model, done, train, evaluation, task)
         model = _alone(build, model, config)
@@ -140,13 +141,20 @@ def compile_model(
     """Compile a model for its task; metrics are weighted where there are weights."""
     model.compile(
         optimizer=make_optimizer(config.optimizer),
-        loss=objective.loss(task),
-        metrics=None if train.weighted else objective.metrics(task),
-        weighted_metrics=objective.metrics(task) if train.weighted else None,
+        loss=objective.loss(task, config, mixed=train.mixes_labels),
+        metrics=None if train.weighted else objective.metrics(task, mixed=train.mixes_labels),
+        weighted_metrics=objective.metrics(task, mixed=train.mixes_labels) if train.weighted else None,
         steps_per_execution=distribution.steps_per_execution(
             config.steps_per_execution, train.steps(config.batch_size)
         ),
     )
+
+
+def _with_plain_loss(model: keras.Model, task: Task, distribution: Distribution) -> None:
+    """Forget a loss of ours: a model file that names it could be loaded only where Sluice is."""
+    if not type(model.loss).__module__.startswith("keras."):
+        with distribution.scope():
+            model.compile(optimizer=model.optimizer, loss=objective.loss(task))
 
 
 def _alone(build: Callable[[], keras.Model], model: keras.Model, config: TrainingConfig) -> keras.Model:
@@ -233,7 +241,8 @@ class _Fitting:
             distribution.steps_per_execution(config.steps_per_execution, train.steps(config.batch_size)),
         )
         with self._memory_errors():
-            loop = SynchronousLoop(model, distribution, task)
+            loss = objective.loss(task, config, mixed=train.mixes_labels)
+            loop = SynchronousLoop(model, distribution, task, loss, mixed=train.mixes_labels)
             if not loop.agree(schedule.first_epoch):
                 raise ComponentError(
                     f"This worker would go on after epoch {schedule.first_epoch}, and another one after another epoch.",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from components.augmentation.augmenter import Augmenter
 from components.engine.examples import read_records
 from components.errors import ComponentError
 from components.features import LABEL, WEIGHT, ModelInput, Task
@@ -55,6 +56,7 @@ class Split:
         task: decides the label's dtype.
         weighted: there is a weight column.
         columns: the data in memory, or None.
+        augment: what its batches pass through in training; evaluation never does.
     """
 
     folder: str
@@ -63,6 +65,12 @@ class Split:
     task: Task
     weighted: bool
     columns: Columns | None
+    augment: Augmenter | None = None
+
+    @property
+    def mixes_labels(self) -> bool:
+        """True when a label of a training batch is a share of each class."""
+        return self.augment is not None and self.augment.mixes
 
     def steps(self, batch_size: int) -> int:
         """Return the number of batches, the last, smaller one included."""
@@ -118,31 +126,37 @@ def training_dataset(split: Split, batch_size: int, order: EpochOrder) -> Any:
     """Return one epoch of shuffled batches, `(features, label)` or `(features, label, weight)`.
 
     Each iteration over it is the epoch that `order` is at. Features are a dictionary of `[batch, width]`, the label is
-    `[batch, 1]`, the weight `[batch]`.
+    `[batch, 1]`, the weight `[batch]`. Augmentation may make a label of it that is a share of each class.
     """
     import tensorflow as tf
 
     steps = split.steps(batch_size)
+    once, augment = tf.data.Dataset.from_tensors(0), augmenting(split)
     if split.columns is None:
         # Not Dataset.shuffle: its seed cannot follow the epoch, so a resumed run would see other batches.
         def shuffled(block: Any, records: Any) -> Any:
             rows = tf.numpy_function(order.permutation, [tf.size(records), block], tf.int64)
             return tf.gather(records, tf.ensure_shape(rows, [None]))
 
+        parse = parser(split)
         blocks = records_of(split).batch(SHUFFLE_ROWS).enumerate().map(as_written(shuffled))
-        batches = mapped(blocks.rebatch(batch_size), parser(split))
+        whole = blocks.rebatch(batch_size).enumerate()
+        epochs = once.map(as_written(lambda _: tf.numpy_function(lambda: order.epoch, [], tf.int64)))
+        batches = epochs.flat_map(
+            as_written(lambda epoch: mapped(whole, lambda step, records: augment(parse(records), epoch, step)))
+        )
     else:
         rows, take = split.rows, taker(split.columns)
 
-        def in_order(permutation: Any) -> Any:
+        def in_order(permutation: Any, epoch: Any) -> Any:
             permutation = tf.ensure_shape(permutation, [rows])
             return mapped(
                 tf.data.Dataset.range(steps),
-                lambda step: take(permutation[step * batch_size : (step + 1) * batch_size]),
+                lambda step: augment(take(permutation[step * batch_size : (step + 1) * batch_size]), epoch, step),
             )
 
-        once = tf.data.Dataset.from_tensors(0)
-        orders = once.map(as_written(lambda _: tf.numpy_function(lambda: order.permutation(rows), [], tf.int64)))
+        both = lambda: (order.permutation(rows), order.epoch)  # noqa: E731
+        orders = once.map(as_written(lambda _: tf.numpy_function(both, [], (tf.int64, tf.int64))))
         batches = orders.flat_map(as_written(in_order))
     return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
 
@@ -159,6 +173,11 @@ def evaluation_dataset(split: Split, batch_size: int) -> Any:
     starts = tf.data.Dataset.range(0, rows, batch_size)
     batches = mapped(starts, lambda start: take(tf.range(start, tf.minimum(start + batch_size, rows))))
     return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def augmenting(split: Split) -> Any:
+    """Return a function from batch, epoch, number in the epoch, and copy, to the batch that is learned from."""
+    return split.augment or (lambda batch, epoch, number, copy=0: batch)  # noqa: ARG005
 
 
 def as_written(function: Any) -> Any:
@@ -209,7 +228,7 @@ def parser(split: Split) -> Any:
 
     def parse(records: Any) -> Any:
         parsed = tf.io.parse_example(records, spec)
-        batch = ({each.name: parsed[each.name] for each in split.inputs}, parsed[LABEL])
+        batch = ({each.name: parsed[each.column] for each in split.inputs}, parsed[LABEL])
         return (*batch, parsed[WEIGHT][:, 0]) if split.weighted else batch
 
     return parse

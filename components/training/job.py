@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.balancing.class_counts import ClassCounts
 from components.errors import ComponentError
 
 
@@ -24,6 +25,7 @@ class Job:
         run_folder: the ModelRun artifact.
         raw_folder: raw examples of the eval split, for the sample.
         checkpoints: where checkpoints go; None derives it from the pipeline's root.
+        class_counts: what the Balancer says of the train split; None without one.
     """
 
     config: dict[str, Any]
@@ -36,22 +38,25 @@ class Job:
     run_folder: Path
     raw_folder: str
     checkpoints: Path | None = None
+    class_counts: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, fn_args: Any) -> Job:
         """Return the job in TFX's `FnArgs`."""
         given = fn_args.custom_config
         serving = Path(fn_args.serving_model_dir)
+        train = _folder(fn_args.train_files)
         return cls(
             json.loads(given["config"]),
             json.loads(given["runtime"]),
-            _folder(fn_args.train_files),
+            train,
             _folder(fn_args.eval_files),
             fn_args.transform_graph_path,
             serving.parent,
             serving,
             Path(fn_args.model_run_dir),
             given["raw_folder"],
+            class_counts=ClassCounts.read(Path(train).parent),
         )
 
     @property

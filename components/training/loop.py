@@ -52,10 +52,20 @@ class SynchronousLoop:
     Args:
         model: built in the strategy's scope, with its optimizer.
         distribution: the strategy.
-        task: decides loss and metrics.
+        task: decides the metrics.
+        loss: what is minimized; it is the loop's own afterwards.
+        mixed: labels of training can lie between the classes.
     """
 
-    def __init__(self, model: keras.Model, distribution: Distribution, task: Task) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        distribution: Distribution,
+        task: Task,
+        loss: keras.losses.Loss,
+        *,
+        mixed: bool = False,
+    ) -> None:
         import keras
 
         if distribution.share is None:
@@ -63,11 +73,11 @@ class SynchronousLoop:
         self.model = model
         self.share = distribution.share
         self.strategy = distribution.strategy
-        self.loss = objective.loss(task)
+        self.loss = loss
         # Keras's mean would be over the rows of one copy.
         self.loss.reduction = "sum"
         with distribution.scope():
-            self.metrics = [keras.metrics.Mean(name="loss"), *objective.metrics(task)]
+            self.metrics = [keras.metrics.Mean(name="loss"), *objective.metrics(task, mixed=mixed)]
         self._kept = [each for each in model.non_trainable_variables if each.dtype.startswith(("float", "bfloat"))]
         self._train = self._on_all_copies(self._training_step)
         self._evaluate = self._on_all_copies(self._evaluation_step)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from components.balancing.class_counts import ClassCounts
 from components.engine.progress import report
 from components.errors import ComponentError
 from components.features import Task
 from components.model.config import ModelConfig
+from components.training.calibration import correction, warnings
+from components.training.class_weights import with_class_ids
 from components.training.config import TrainingConfig
 from components.training.job import Job
 from components.training.launch import launch
 
 if TYPE_CHECKING:
+    from components.training.calibration import Correction
     from components.training.fit import Places
 
 MODEL_FILE = "model.keras"
@@ -46,9 +51,10 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
         ComponentError: the data, the model or the training cannot be used; says where in the spec.
     """
     _begin_with_keras()
+    from components.training.augmentation import augmenter_of, check_augmentation
     from components.training.fit import fit
     from components.training.input_fn import open_split
-    from components.transform.outputs import model_inputs, num_classes
+    from components.transform.outputs import model_inputs, num_classes, training_inputs
 
     config = TrainingConfig.model_validate(job.config["training"])
     task = cast(Task, job.config["task"])
@@ -58,14 +64,21 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
     places = _places(job, config, distribution, keep)
     report(job.runtime, "Trainer", "reading the transformed examples")
     train, evaluation = (
-        open_split(folder, inputs, task, classes, weighted=weighted, cache=config.cache)
-        for folder in (job.train_folder, job.eval_folder)
+        open_split(folder, read, task, classes, weighted=weighted, cache=config.cache)
+        for folder, read in ((job.train_folder, training_inputs(job.transform_graph)), (job.eval_folder, inputs))
     )
+    train = replace(train, augment=augmenter_of(job, inputs, classes))
+    check_augmentation(train)
+    config = with_class_ids(config, train, _class_names(job, classes))
+    counts = ClassCounts.of(job.class_counts)
     result = fit(lambda: _build(job, inputs, classes), config, task, train, evaluation, places)
     if distribution is not None and not distribution.is_chief:
         return
+    for warning in warnings(config, counts, classes):
+        report(job.runtime, "Trainer", warning)
+        result.notes.append(warning)
     report(job.runtime, "Trainer", "exporting the model")
-    _export(job, result.model, tuple(each.name for each in inputs), task)
+    _export(job, result.model, tuple(each.name for each in inputs), correction(config, counts, classes))
     _write_facts(job, result, {"train": train, "eval": evaluation})
     _forget_checkpoint(job)
 
@@ -120,7 +133,13 @@ def _build(job: Job, inputs: Any, classes: int) -> Any:
     )
 
 
-def _export(job: Job, model: Any, inputs: tuple[str, ...], task: Task) -> None:
+def _class_names(job: Job, classes: int) -> tuple[str, ...]:
+    from components.transform.outputs import label_vocabulary
+
+    return tuple(label_vocabulary(job.transform_graph) or map(str, range(classes)))
+
+
+def _export(job: Job, model: Any, inputs: tuple[str, ...], correction: Correction | None) -> None:
     from components.expression import Expression
     from components.training.export import Predictor, Served, save, save_keras
     from components.training.sample import sample_examples, write_sample
@@ -132,7 +151,8 @@ def _export(job: Job, model: Any, inputs: tuple[str, ...], task: Task) -> None:
     others -= set(features)
     vocabulary = label_vocabulary(job.transform_graph)
     classes = None if vocabulary is None else tuple(vocabulary)
-    served = Served(job.transform_graph, features, tuple(sorted(others)), inputs, task, classes)
+    task = cast(Task, job.config["task"])
+    served = Served(job.transform_graph, features, tuple(sorted(others)), inputs, task, classes, correction)
     predictor = Predictor(model, served)
     save(predictor, str(job.serving_folder))
     save_keras(model, job.model_folder / MODEL_FILE)

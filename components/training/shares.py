@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from components.training.input_fn import SHUFFLE_ROWS, EpochOrder, Split, as_written, mapped, parser, records_of, taker
+from components.training.input_fn import (
+    SHUFFLE_ROWS,
+    EpochOrder,
+    Split,
+    as_written,
+    augmenting,
+    mapped,
+    parser,
+    records_of,
+    taker,
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ def shared_training_dataset(batches: Batches, order: EpochOrder, first_epoch: in
             rows = batches.split.rows
             permutation = tf.numpy_function(lambda e: order.permutation(rows, epoch=int(e)), [epoch], tf.int64)
             permutation = tf.ensure_shape(permutation, [rows])
-            return mapped(_turns(batches), lambda step, copy: cut(step, copy, permutation))
+            return mapped(_turns(batches), lambda step, copy: cut(step, copy, permutation, epoch))
 
         dataset = epochs.flat_map(as_written(one_epoch))
     return dataset.prefetch(tf.data.AUTOTUNE)
@@ -91,7 +101,7 @@ def shared_evaluation_dataset(batches: Batches) -> Any:
         dataset = _from_files(batches, None, None)
     else:
         cut = _cutter(batches)
-        dataset = mapped(_turns(batches), lambda step, copy: cut(step, copy, None))
+        dataset = mapped(_turns(batches), lambda step, copy: cut(step, copy))
     return dataset.repeat().prefetch(tf.data.AUTOTUNE)
 
 
@@ -105,19 +115,24 @@ def _turns(batches: Batches) -> Any:
 
 
 def _cutter(batches: Batches) -> Any:
-    """Return a function from step, copy and order of rows to an element; the data are in memory."""
+    """Return a function from step, copy, order of rows and epoch to an element; the data are in memory.
+
+    Without an order it is the evaluation's, which is not augmented.
+    """
     import tensorflow as tf
 
-    split, size = batches.split, batches.size
+    split, size, augment = batches.split, batches.size, augmenting(batches.split)
     if split.columns is None:
         raise TypeError("the split is not in memory")
     take, total = taker(split.columns), split.rows
 
-    def cut(step: Any, copy: Any, permutation: Any | None) -> Any:
+    def cut(step: Any, copy: Any, permutation: Any | None = None, epoch: Any = None) -> Any:
         rows = tf.minimum(tf.constant(size, tf.int64), total - step * size)
         places, counts = batches.rows_of(copy, rows)
         places = step * size + places
-        return _element(take(places if permutation is None else tf.gather(permutation, places)), counts, rows)
+        if permutation is None:
+            return _element(take(places), counts, rows)
+        return _element(augment(take(tf.gather(permutation, places)), epoch, step, copy), counts, rows)
 
     return cut
 
@@ -138,15 +153,17 @@ def _from_files(batches: Batches, order: EpochOrder | None, epoch: Any | None) -
         whole = blocks.rebatch(batches.size)
     else:
         whole = records.batch(batches.size)
-    first, count = batches.share.first, batches.share.count
-    turns = whole.flat_map(
-        as_written(lambda read: tf.data.Dataset.range(first, first + count).map(as_written(lambda copy: (copy, read))))
+    first, count, augment = batches.share.first, batches.share.count, augmenting(batches.split)
+    copies = tf.data.Dataset.range(first, first + count)
+    turns = whole.enumerate().flat_map(
+        as_written(lambda step, read: copies.map(as_written(lambda copy: (step, copy, read))))
     )
 
-    def cut(copy: Any, read: Any) -> Any:
+    def cut(step: Any, copy: Any, read: Any) -> Any:
         rows = tf.size(read, tf.int64)
         places, counts = batches.rows_of(copy, rows)
-        return _element(parse(tf.gather(read, places)), counts, rows)
+        batch = parse(tf.gather(read, places))
+        return _element(batch if epoch is None else augment(batch, epoch, step, copy), counts, rows)
 
     return mapped(turns, cut)
 

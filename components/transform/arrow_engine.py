@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,17 @@ from tfx_bsl.tfxio import tensor_adapter, tensor_representation_util
 
 from components.engine.examples import ExampleWriter, encode_examples, read_batches, split_directory, to_list_columns
 from components.errors import ComponentError
+from components.features import FeatureKind
 from components.transform.arrow_analysis import analyze
 
 BATCH_ROWS = 32_768
 """Rows per batch: the graph is called seldom, and a wide one-hot column of one batch still fits."""
+
+BATCH_IMAGES = 256
+"""Rows per batch where a row is an image of any size: 154 MB of 224 x 224 pixels in colour."""
+
+BATCH_TEXTS = 4096
+"""Rows per batch where a row is a text: 164 MB of vectors with 10,000 places."""
 
 Values = Mapping[str, np.ndarray]
 """Name of a transformed column to its values, `[rows, width]`."""
@@ -35,16 +43,25 @@ _ARROW_TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float32(), sche
 _TYPE_NAMES = {schema_pb2.INT: "whole numbers", schema_pb2.FLOAT: "numbers", schema_pb2.BYTES: "text"}
 
 
+def batch_rows(features: Mapping[str, str]) -> int:
+    """Return how many rows go through the graph at once, by what the raw features mean."""
+    if FeatureKind.IMAGE in features.values():
+        return BATCH_IMAGES
+    return BATCH_TEXTS if FeatureKind.TEXT in features.values() else BATCH_ROWS
+
+
 class RawTensors:
     """Turns record batches into the tensors that the transform graph takes.
 
     Args:
         schema: of the raw data.
         columns: the raw columns that the graph needs; ones that the schema does not have are left out.
+        batch_rows: rows that go through the graph at once.
     """
 
-    def __init__(self, schema: schema_pb2.Schema, columns: Sequence[str]) -> None:
+    def __init__(self, schema: schema_pb2.Schema, columns: Sequence[str], batch_rows: int = BATCH_ROWS) -> None:
         self.schema = schema
+        self.batch_rows = batch_rows
         self._types = {feature.name: feature.type for feature in schema.feature if feature.type in _ARROW_TYPES}
         self.columns = [name for name in columns if name in self._types]
         fields = [(name, pa.list_(_ARROW_TYPES[kind])) for name, kind in self._types.items()]
@@ -122,7 +139,7 @@ def transform(
         UnsupportedAnalysisError: only Beam can analyse this; nothing was written.
     """
     tell("analysing train")
-    train = list(read_batches(split_directory(places.examples, "train"), raw.columns, BATCH_ROWS))
+    train = list(read_batches(split_directory(places.examples, "train"), raw.columns, raw.batch_rows))
     if not train:
         raise ComponentError(
             "The train split has no rows.", spec_path="data.split", remedy="Give more data, or clean less."
@@ -136,7 +153,7 @@ def transform(
     for split in splits:
         tell(f"transforming {split}")
         folder = split_directory(places.examples, split)
-        batches = train if split == "train" else read_batches(folder, raw.columns, BATCH_ROWS)
+        batches = train if split == "train" else read_batches(folder, raw.columns, raw.batch_rows)
         see = functools.partial(watch, split)
         rows[split] = _apply(loader, raw, batches, split_directory(places.transformed, split), see)
     return rows
@@ -158,8 +175,8 @@ def _apply(
 
 
 def _to_arrow(values: np.ndarray) -> pa.Array:
-    """Return `[batch, width]` as a flat column, or as lists where width is not 1."""
-    rows, width = values.shape
+    """Return `[batch, …]` as a flat column, or as lists where a row has not just one value."""
+    rows, width = len(values), math.prod(values.shape[1:])
     flat = pa.array(values.reshape(-1))
     if width == 1:
         return flat

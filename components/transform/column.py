@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,12 +19,14 @@ class Column:
     Args:
         name: name of the chain, so that files of the graph have speaking names.
         kind: what `values` mean.
-        values: `[batch, width]`; finite and without meaning where `present` is false.
+        values: `[batch, width]`; finite and without meaning where `present` is false. Tokens are a `tf.SparseTensor`,
+            with none where `present` is false.
         present: boolean `[batch, 1]`: the row has a value.
         complete: true when every row is known to have a value, whatever the data.
         cardinality: for ids, how many different ones there are: an int, or an int64 scalar known after analysis.
         bound: for ids, a number they never exceed that is known before analysis; gives `one_hot` its width.
         learned: what analysis found out, by a speaking name; each a tensor that does not depend on the batch.
+        out_of_fold: what training reads in place of `values`, where those were learned from the row's own label.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Column:
     cardinality: Any = None
     bound: int | None = None
     learned: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    out_of_fold: tf.Tensor | None = None
 
     @property
     def present_values(self) -> tf.Tensor:
@@ -49,6 +52,32 @@ class Column:
     def learning(self, **learned: tf.Tensor) -> Column:
         """Return the column with more learned tensors, for the report; a later one of the same name replaces."""
         return replace(self, learned={**self.learned, **learned})
+
+
+@dataclass(frozen=True)
+class OtherColumns:
+    """What a step may read besides the column of its chain.
+
+    Args:
+        read: the raw columns that its `read_columns` names, in that order.
+        row: returns a hash of all declared features of the row, int64 `[batch]` from 0.
+        label: returns the label as a number; missing where it cannot be computed. Serving has none.
+    """
+
+    read: tuple[Column, ...]
+    row: Callable[[], tf.Tensor]
+    label: Callable[[], Column]
+
+
+LARGEST_HASH = 2**63 - 1
+
+
+def row_hash(columns: Iterable[Column]) -> tf.Tensor:
+    """Return a hash of raw columns, int64 `[batch]`: the same on every machine and in every batch."""
+    parts = [
+        tf.where(column.present, as_text(column.values), "")[:, 0] for column in columns if column.kind != "encoded"
+    ]
+    return tf.strings.to_hash_bucket_fast(tf.strings.join(parts, "\x1f"), LARGEST_HASH)
 
 
 def finite_or(tensor: tf.Tensor, fallback: float) -> tf.Tensor:
@@ -76,7 +105,7 @@ def raw_column(name: str, tensor: tf.Tensor | tf.SparseTensor, kind: Kind) -> Co
     Args:
         name: the feature.
         tensor: what TFT hands in: sparse with at most one value per row, or dense `[batch]` or `[batch, 1]`.
-        kind: `number` or `text`; numbers become float32, categories text.
+        kind: `number`, `text` or `encoded`; numbers become float32, categories text, bytes of files stay.
 
     Raises:
         ComponentError: the data's type does not fit the kind, or the feature is not one value per row.
@@ -90,10 +119,16 @@ def raw_column(name: str, tensor: tf.Tensor | tf.SparseTensor, kind: Kind) -> Co
                 remedy=f"Declare it {name}: categorical, or correct the rows that hold text.",
             )
         values = tf.cast(values, tf.float32)
+    if kind == "encoded" and values.dtype != tf.string:
+        raise ComponentError(
+            f"Column {name!r} is declared image, but the data hold numbers.",
+            spec_path=f"data.features.{name}",
+            remedy="Give the paths of image files, or declare the column numeric or categorical.",
+        )
     if values.dtype.is_floating:
         present = present & tf.math.is_finite(values)
         values = tf.where(present, values, tf.zeros_like(values))
-    if kind == "text":
+    if kind in ("text", "encoded"):
         values = as_text(values)
         present = present & tf.not_equal(values, "")
         values = tf.where(present, values, "")

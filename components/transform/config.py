@@ -8,24 +8,35 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, ConfigDict, RootModel, SerializeAsAny
 
 from components import catalog
-from components.features import LABEL, WEIGHT, FeatureKind, ModelInput
-from components.transform.step import Kind, TransformStep
+from components.features import LABEL, WEIGHT, FeatureKind, ModelInput, out_of_fold_name
+from components.transform.step import Kind, SourceStep, TransformStep
 
 STEPS = "components.transform.steps"
-KINDS: dict[FeatureKind, Kind] = {FeatureKind.NUMERIC: "number", FeatureKind.CATEGORICAL: "text"}
+KINDS: dict[FeatureKind, Kind] = {
+    FeatureKind.NUMERIC: "number",
+    FeatureKind.CATEGORICAL: "text",
+    FeatureKind.IMAGE: "encoded",
+    FeatureKind.TEXT: "text",
+}
 """What a chain starts with; whole numbers in a categorical column become text too."""
 
 DEFAULT_CHAINS: dict[FeatureKind, tuple[Any, ...]] = {
     FeatureKind.NUMERIC: ({"fill_missing": "median"}, "z_score"),
     FeatureKind.CATEGORICAL: ({"fill_missing": "mode"}, {"vocabulary": {"top_k": 1000, "oov_buckets": 10}}),
+    FeatureKind.IMAGE: ({"decode_image": {"size": 64}}, "rescale"),
+    FeatureKind.TEXT: ("normalize_text", "tokenize", {"tf_idf": {"top_k": 1000}}),
 }
 """What a feature gets that `data.features` names and `transform` does not."""
 
 _KIND_NAMES: dict[Kind, str] = {
     "number": "numbers",
     "text": "categories (text)",
+    "tokens": "tokens (the words of a text)",
+    "sequence": "a sequence of ids",
     "ids": "ids",
-    "vector": "a vector of zeros and ones",
+    "vector": "a vector",
+    "encoded": "the bytes of image files",
+    "image": "images",
 }
 
 
@@ -45,10 +56,11 @@ def _parse(written: Any) -> TransformStep:
 Chain = tuple[Annotated[SerializeAsAny[TransformStep], BeforeValidator(_parse)], ...]
 
 
-class TransformConfig(RootModel[dict[str, Chain]]):
+class TransformConfig(RootModel[dict[str, Chain | None]]):
     """Name of the model input to its chain of steps.
 
     The name is a feature's, or a new one when the chain starts with a step that names its columns itself (`cross`).
+    `FEATURE: null` makes no model input of a feature that only other chains read.
 
     Example:
         >>> TransformConfig.model_validate({"fare": ["z_score"]}).chains["fare"][0].plugin_name()
@@ -56,15 +68,20 @@ class TransformConfig(RootModel[dict[str, Chain]]):
     """
 
     model_config = ConfigDict(frozen=True)
-    root: dict[str, Chain] = {}
+    root: dict[str, Chain | None] = {}
 
     @property
     def chains(self) -> dict[str, Chain]:
         """The chains by name of model input."""
-        return self.root
+        return {name: chain for name, chain in self.root.items() if chain is not None}
+
+    @property
+    def no_inputs(self) -> tuple[str, ...]:
+        """The features that are no model inputs themselves (`FEATURE: null`)."""
+        return tuple(name for name, chain in self.root.items() if chain is None)
 
     def with_defaults(self, features: Mapping[str, FeatureKind]) -> TransformConfig:
-        """Return the config in which every feature has a chain."""
+        """Return the config in which every feature has a chain, or none on purpose."""
         missing = {name: DEFAULT_CHAINS[kind] for name, kind in features.items() if name not in self.root}
         return TransformConfig.model_validate({**missing, **self.root})
 
@@ -81,12 +98,13 @@ class TransformConfig(RootModel[dict[str, Chain]]):
             'z_score on categories (text)'
         """
         reserved = {LABEL} | ({WEIGHT} if weight else set())
+        reserved |= {out_of_fold_name(name) for name, chain in self.chains.items() if _learns_from_label(chain)}
         found = []
-        for name, chain in self.root.items():
+        for name, chain in self.chains.items():
             if name in reserved:
                 expected = f"another name than {', '.join(sorted(reserved))}"
                 found.append(ChainProblem(("transform", name), f"a chain named {name!r}", expected, "Rename it."))
-            if name in features or (chain and chain[0].source_columns()):
+            if name in features or _has_source(chain):
                 found.extend(_problems_of(name, chain, features))
         return found
 
@@ -96,52 +114,132 @@ class TransformConfig(RootModel[dict[str, Chain]]):
         Sizes that only the data tell are guessed: a few ids, vectors a few numbers wide.
 
         Args:
-            features: what the raw features mean; the chains have no problems.
+            features: what the raw features mean; the chains have no problems. Those of undeclared features are left
+                out.
         """
-        return [_expected(name, chain, features) for name, chain in self.root.items()]
+        known = {name: chain for name, chain in self.chains.items() if name in features or _has_source(chain)}
+        return [_expected(name, chain, features) for name, chain in known.items()]
 
 
 GUESSED_SIZE = 8
 
 
+def _has_source(chain: Chain) -> bool:
+    """Return whether a chain starts with a step that names its columns, not from the feature of its name."""
+    return bool(chain) and bool(chain[0].source_columns())
+
+
 def _expected(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> ModelInput:
-    is_source = bool(chain) and bool(chain[0].source_columns())
+    is_source = _has_source(chain)
     kind = chain[0].gives("text") if is_source else KINDS[FeatureKind(features[name])]
+    shape = None
     for step in chain[int(is_source) :]:
-        kind = step.gives(kind)
-    if kind == "ids":
-        return ModelInput(name, "int64", (1,), GUESSED_SIZE)
+        kind, shape = step.gives(kind), step.gives_shape(shape)
+    if kind in ("ids", "sequence"):
+        return ModelInput(name, "int64", shape or (1,), GUESSED_SIZE)
+    if shape is not None:
+        return ModelInput(name, "float32", shape)
     return ModelInput(name, "float32", (GUESSED_SIZE if kind == "vector" else 1,))
 
 
 def _problems_of(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> Iterator[ChainProblem]:
     """Follow the kind of the column from step to step, up to the first thing that is wrong."""
-    is_source = bool(chain) and bool(chain[0].source_columns())
+    is_source = _has_source(chain)
+    if is_source and isinstance(chain[0], SourceStep) and (wrong := list(_wrong_sources(name, chain[0], features))):
+        yield from wrong
+        return
     kind = chain[0].gives("text") if is_source else KINDS[FeatureKind(features[name])]
-    complete = False
+    complete, shape = False, None
     for index, step in enumerate(chain[1:] if is_source else chain, start=int(is_source)):
-        at = ("transform", name, index)
-        if step.source_columns():
-            expected = f"{step.plugin_name()} as the first step of a chain"
-            remedy = f"Give it a chain of its own: transform: NAME: [{step.plugin_name()}: …, hash: 1000]."
-            yield ChainProblem(at, f"{step.plugin_name()} as step {index + 1}", expected, remedy)
+        if wrong := list(_wrong_step(name, chain, index, kind, features)):
+            yield from wrong
             return
-        if kind not in step.accepts:
-            received = f"{step.plugin_name()} on {_KIND_NAMES[kind]}"
-            yield ChainProblem(at, received, _takers(kind), _remedy(name, step, kind))
-            return
-        if refusal := step.refuses(kind):
-            yield ChainProblem(at, f"{step.plugin_name()} {_parameters(step)}", *refusal)
+        at, received = ("transform", name, index), f"{step.plugin_name()} {_parameters(step)}"
+        try:
+            shape = step.gives_shape(shape)
+        except ValueError as error:
+            remedy = "Change its parameters or the step before it, or remove it."
+            yield ChainProblem(at, received, str(error), remedy)
             return
         if step.completes and complete:
             expected = "nothing, since no value is missing any more"
             yield ChainProblem(at, f"{step.plugin_name()} a second time", expected, "Remove it.")
             return
-        complete = complete or step.completes
+        complete = step.completes or (complete and not step.makes_missing)
         kind = step.gives(kind)
+    yield from _wrong_end(name, kind, features)
+
+
+def _wrong_step(
+    name: str, chain: Chain, index: int, kind: Kind, features: Mapping[str, FeatureKind]
+) -> Iterator[ChainProblem]:
+    """Find why a step cannot stand where it does, on a column of its kind."""
+    at, step = ("transform", name, index), chain[index]
+    if step.source_columns():
+        expected = f"{step.plugin_name()} as the first step of a chain"
+        remedy = f"Give it a chain of its own: transform: NAME: [{step.plugin_name()}: …, hash: 1000]."
+        yield ChainProblem(at, f"{step.plugin_name()} as step {index + 1}", expected, remedy)
+    elif kind not in step.accepts:
+        received = f"{step.plugin_name()} on {_KIND_NAMES[kind]}"
+        yield ChainProblem(at, received, _takers(kind), _remedy(name, step, kind))
+    elif wrong := list(_wrong_reads(name, index, step, features)):
+        yield from wrong
+    elif refusal := step.refuses(kind):
+        yield ChainProblem(at, f"{step.plugin_name()} {_parameters(step)}", *refusal)
+    elif step.ends_chain and index + 1 < len(chain):
+        expected = f"{step.plugin_name()} as the last step of its chain"
+        remedy = "Remove the steps after it; what they learn would differ between training and serving."
+        yield ChainProblem(("transform", name, index + 1), chain[index + 1].plugin_name(), expected, remedy)
+
+
+def _wrong_end(name: str, kind: Kind, features: Mapping[str, FeatureKind]) -> Iterator[ChainProblem]:
+    """Find why a model cannot take what the last step makes."""
     if kind == "text":
         expected = "a last step that makes numbers or ids of it: vocabulary, hash or one_hot"
-        yield ChainProblem(("transform", name), "a chain that ends in text", expected, "Add vocabulary: 1000 to it.")
+        remedy = "Add vocabulary: 1000 to it."
+        if features.get(name) == FeatureKind.TEXT:
+            expected, remedy = "steps that make numbers or ids of it", "Add tokenize, tf_idf: 1000 to it."
+        yield ChainProblem(("transform", name), "a chain that ends in text", expected, remedy)
+    if kind == "tokens":
+        expected = "a last step that makes numbers or ids of them: tf_idf, bag_of_words or token_ids"
+        yield ChainProblem(("transform", name), "a chain that ends in tokens", expected, "Add tf_idf: 1000 to it.")
+    if kind == "encoded":
+        expected, remedy = "decode_image as its first step", "Write [decode_image: 64, rescale]."
+        yield ChainProblem(("transform", name), "a chain without a step", expected, remedy)
+
+
+def _wrong_sources(name: str, step: SourceStep, features: Mapping[str, FeatureKind]) -> Iterator[ChainProblem]:
+    """Find the columns of a kind that the step cannot read; undeclared ones are somebody else's rule."""
+    for column in step.source_columns():
+        wanted = step.source_kinds(column)
+        if column in features and KINDS[FeatureKind(features[column])] not in wanted:
+            received = f"{step.plugin_name()} of {column!r}, which holds {_KIND_NAMES[KINDS[features[column]]]}"
+            expected = f"a column of {' or '.join(_KIND_NAMES[kind] for kind in sorted(wanted))}"
+            declared = " or ".join(kind.value for kind in FeatureKind if KINDS.get(kind) in wanted)
+            remedy = f"If that is what it means, declare it: data.features.{column}: {declared}. Else name another."
+            yield ChainProblem(("transform", name, 0), received, expected, remedy)
+
+
+def _wrong_reads(
+    name: str, index: int, step: TransformStep, features: Mapping[str, FeatureKind]
+) -> Iterator[ChainProblem]:
+    """Find the columns that a step cannot read besides its own; undeclared ones are somebody else's rule."""
+    at = ("transform", name, index)
+    for column in step.read_columns():
+        if column == name:
+            expected = "the names of other features than its own"
+            yield ChainProblem(at, f"{step.plugin_name()} that reads {column!r}", expected, "Remove the name there.")
+        elif column in features and KINDS[FeatureKind(features[column])] not in step.read_kinds:
+            kind = KINDS[FeatureKind(features[column])]
+            received = f"{step.plugin_name()} that reads {column!r}, which holds {_KIND_NAMES[kind]}"
+            expected = f"a column of {' or '.join(_KIND_NAMES[each] for each in sorted(step.read_kinds))}"
+            declared = " or ".join(each.value for each in FeatureKind if KINDS.get(each) in step.read_kinds)
+            remedy = f"If that is what it means, declare it: data.features.{column}: {declared}. Else name another."
+            yield ChainProblem(at, received, expected, remedy)
+
+
+def _learns_from_label(chain: Chain) -> bool:
+    return any(step.reads_label for step in chain)
 
 
 def _parameters(step: TransformStep) -> str:
@@ -156,8 +254,12 @@ def _takers(kind: Kind) -> str:
 
 def _remedy(name: str, step: TransformStep, kind: Kind) -> str:
     """Say what to do about a step that does not take this kind of column."""
+    if kind == "text" and "tokens" in step.accepts:
+        return f"Put tokenize before {step.plugin_name()}."
     if kind == "text":
         return f"If {name!r} holds numbers, declare it: data.features.{name}: numeric. Else choose one of these steps."
+    if kind == "encoded":
+        return "Begin the chain with decode_image, which makes pixels of them."
     if kind == "number":
         return (
             f"If its numbers name categories, declare it: data.features.{name}: categorical. Else bucketize it first."

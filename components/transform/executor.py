@@ -21,7 +21,7 @@ from components.engine.examples import split_directory
 from components.errors import ComponentError, SluiceError, causes
 from components.expression import Expression
 from components.transform.arrow_analysis import UnsupportedAnalysisError
-from components.transform.arrow_engine import Places, RawTensors, transform
+from components.transform.arrow_engine import Places, RawTensors, batch_rows, transform
 from components.transform.checks import RowCheck, check_labels
 from components.transform.config import TransformConfig
 from components.transform.preprocessing_fn import preprocessing_fn
@@ -78,7 +78,7 @@ class Executor(stock.Executor):
         try:
             rows = transform(
                 function,
-                RawTensors(schema, _used_columns(config)),
+                RawTensors(schema, _used_columns(config), batch_rows(config["columns"]["features"])),
                 Places(examples.uri, graph, transformed.uri),
                 splits,
                 lambda text: progress.report(runtime, "Transform", text),

@@ -35,7 +35,7 @@ def label_tensor(expression: Expression, task: Task, raw: Raw) -> tf.Tensor:
     """
     columns = {name: _label_column(name, expression, raw) for name in expression.columns}
     present = functools.reduce(tf.logical_and, [column.present for column in columns.values()])
-    values = tf.convert_to_tensor(expression.evaluate({name: column.values for name, column in columns.items()}))
+    values = tf.convert_to_tensor(expression.evaluate({name: column.values for name, column in columns.items()}, tf))
     if values.dtype.is_floating:
         present &= tf.math.is_finite(values)
     if task == "multiclass_classification":

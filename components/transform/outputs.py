@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from components.errors import ComponentError
-from components.features import LABEL, WEIGHT, ModelInput, Task
+from components.features import LABEL, WEIGHT, ModelInput, Task, out_of_fold_name
 
 LABEL_VOCABULARY = "label_vocabulary"
 """Name of the vocabulary file of class names, most frequent class first."""
@@ -43,6 +44,20 @@ def model_inputs(transform_graph: str | Path, chains: Sequence[str] | None = Non
     return [_input(features[name]) for name in names]
 
 
+def training_inputs(transform_graph: str | Path) -> list[ModelInput]:
+    """Return what the model receives, each from the column that training reads it from: see `out_of_fold_name`.
+
+    Args:
+        transform_graph: folder of the TransformGraph artifact.
+    """
+    from tensorflow_transform.tf_metadata import metadata_io
+
+    schema = metadata_io.read_metadata(str(Path(transform_graph) / "transformed_metadata")).schema
+    written = {feature.name for feature in schema.feature}
+    named = [(each, out_of_fold_name(each.name)) for each in model_inputs(transform_graph)]
+    return [replace(each, stored_as=name) if name in written else each for each, name in named]
+
+
 def num_classes(transform_graph: str | Path, task: Task) -> int:
     """Return how many classes the label has: 2 for a binary task, 1 for regression."""
     if task == "binary_classification":
@@ -67,7 +82,8 @@ def _chains(transform_graph: str | Path, features: Mapping[str, Any]) -> list[st
     summary = Path(transform_graph) / "summary.json"
     if summary.is_file():
         return list(json.loads(summary.read_text(encoding="utf-8"))["chains"])
-    return sorted(set(features) - {LABEL, WEIGHT})
+    instead = {out_of_fold_name(name) for name in features}
+    return sorted(set(features) - {LABEL, WEIGHT} - instead)
 
 
 def _input(feature: Any) -> ModelInput:

@@ -14,7 +14,8 @@ from components.transform.config import TransformConfig
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the transformed features, one per chain, and the label.
 
-    Nothing a chain computes depends on the label or the weight, so serving can leave those columns out.
+    Nothing that the model receives at serving depends on the label or the weight, so serving can leave those columns
+    out. What a chain learns may depend on the label: then training receives an output of its own in place of it.
 
     Args:
         inputs: raw features by name, as the schema declares them: sparse, or dense `[batch]` or `[batch, 1]`.
@@ -29,8 +30,11 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     config = json.loads(custom_config["config"])
     columns = config["columns"]
     chains = TransformConfig.model_validate(config["transform"]).chains
-    outputs = {name: run_chain(name, steps, inputs, columns["features"]) for name, steps in chains.items()}
-    outputs[LABEL] = label_tensor(Expression(columns["label"]["expression"]), config["task"], inputs)
+    label = label_tensor(Expression(columns["label"]["expression"]), config["task"], inputs)
+    outputs: dict[str, Any] = {}
+    for name, steps in chains.items():
+        outputs |= run_chain(name, steps, inputs, columns["features"], label)
+    outputs[LABEL] = label
     if columns["weight"]:
         outputs[WEIGHT] = weight_tensor(columns["weight"], inputs)
     return outputs

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.data import preflight, source
+from components.data.raw_files import raw_files
 from components.engine.storage import join
 from components.errors import SpecError
 from components.registry import Registry
@@ -32,7 +33,7 @@ def run(call: StepCall) -> None:
     )
     if found.problems:
         raise SpecError(found.problems)
-    files = source.with_digests(source.list_files(data_path, data.format, data.selection))
+    files = raw_files(data, data_path)
     spans = source.spans_of(files)
     baseline = Registry(join(call.parameters["root"], "registry")).latest_blessed()
     call.returned.update(

@@ -181,6 +181,7 @@ REPORTED = {
     "ExampleValidator": ("anomalies",),
     "Decider": ("decision",),
     "Transform": ("transform_graph",),
+    "Balancer": ("examples",),
     "Trainer": ("model", "model_run"),
     "Evaluator": ("evaluation",),
 }

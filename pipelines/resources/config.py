@@ -29,6 +29,7 @@ STEPS: dict[str, str] = {
     "example_validator": "ExampleValidator",
     "decider": "Decider",
     "transform": "Transform",
+    "balancer": "Balancer",
     "trainer": "Trainer",
     "evaluator": "Evaluator",
     "pusher": "Pusher",
@@ -262,6 +263,7 @@ class ResourcesConfig(Section):
     example_validator: StepConfig | None = None
     decider: StepConfig | None = None
     transform: StepConfig | None = None
+    balancer: StepConfig | None = None
     trainer: StepConfig | None = None
     evaluator: StepConfig | None = None
     pusher: StepConfig | None = None

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from components.data.database import SQLITE
 from components.engine.storage import is_remote
 from pipelines.ir.compile import Target, compile_pipeline
 from pipelines.ir.executor_input import TFX_PROPERTIES
@@ -187,7 +188,7 @@ class _Steps:
         root, runtime = str(self.job.root.folder), self.job.runtime
         told = {key: value for key, value in runtime.items() if key not in {"data_path", "progress"}}
         environment = {**task.environment, RUNTIME_VARIABLE: json.dumps(told)}
-        remote = any(map(is_remote, [self.parameters["data_path"], runtime.get("remote", root)]))
+        remote = any(map(is_remote, [self.parameters["data_path"].removeprefix(SQLITE), runtime.get("remote", root)]))
         network = self.containers.network or ("host" if remote else "none")
         # by name alone: the engine takes the values from this process, and no list of processes shows them
         credentials = [name for name in CREDENTIALS if remote and name in os.environ]
@@ -203,7 +204,7 @@ class _Steps:
     def _read_folders(self) -> list[str]:
         """Return the folders outside the root that a step reads: the raw data, and what a user's model imports."""
         found = []
-        data_path = self.parameters["data_path"]
+        data_path = self.parameters["data_path"].removeprefix(SQLITE)
         if not data_path.startswith("package:") and not is_remote(data_path):
             found.append(_fixed_folder(data_path))
         if self.job.loaded.spec.model.custom is not None:

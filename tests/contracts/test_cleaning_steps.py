@@ -18,6 +18,8 @@ NAMES = catalog.names(STEPS)
 WRITTEN = {
     "drop_missing": "drop_missing: [fare, company]",
     "drop_duplicates": "drop_duplicates",
+    "drop_outliers": "drop_outliers: {columns: [fare, hour], method: z_score, limit: 1.2}",
+    "match_pattern": "match_pattern: {column: company, pattern: '[A-Z].*'}",
     "keep_range": "keep_range: {column: fare, min: 0, max: 10}",
     "keep_values": "keep_values: {column: company, values: [Flash Cab, '']}",
 }

@@ -28,6 +28,8 @@ INPUTS = (
     ModelInput("day", "int64", cardinality=7),
 )
 
+PICTURES = (ModelInput("picture", "float32", (9, 6, 3)), ModelInput("hour", "int64", cardinality=24))
+
 families = pytest.mark.parametrize("name", catalog.names(FAMILIES))
 tasks = pytest.mark.parametrize(("task", "classes"), TASKS)
 
@@ -41,7 +43,7 @@ def rows(inputs: tuple[ModelInput, ...], count: int, seed: int = 0) -> dict[str,
     return {
         each.name: random.integers(0, each.cardinality, (count, each.width))
         if each.cardinality
-        else random.normal(size=(count, each.width)).astype("float32")
+        else random.normal(size=(count, *each.shape)).astype("float32")
         for each in inputs
     }
 
@@ -96,6 +98,17 @@ def test_its_inputs_are_named_like_the_features_and_have_their_dtypes(name: str)
 def test_it_takes_any_mix_of_inputs(name: str, inputs: tuple[ModelInput, ...]):
     model = family(name).build(inputs, "binary_classification", 2)
     assert model(rows(inputs, 3), training=False).shape == (3, 1)
+
+
+@families
+@tasks
+@pytest.mark.parametrize("inputs", [PICTURES, PICTURES[:1]], ids=["and_ids", "alone"])
+def test_it_takes_images(name: str, task: Task, classes: int, inputs: tuple[ModelInput, ...]):
+    model = family(name).build(inputs, task, classes)
+    assert {tensor.name: tensor.shape for tensor in model.inputs}["picture"] == (None, 9, 6, 3)
+    output = np.asarray(model(rows(inputs, 5), training=False))
+    assert output.shape == (5, classes if task == "multiclass_classification" else 1)
+    assert len(np.unique(output, axis=0)) == 5
 
 
 @families
@@ -158,6 +171,16 @@ def test_it_learns_to_read_digits(name: str):
     model = family(name).build(inputs, "multiclass_classification", 10)
     metrics = _learned(model, "multiclass_classification", {"pixels": _scaled(data)}, target[:, None], epochs=10)
     assert metrics["accuracy"] > 0.9  # guessing: 0.1
+
+
+@families
+def test_it_learns_to_read_digits_from_their_images(name: str):
+    keras.utils.set_random_seed(0)
+    data, target = datasets.load_digits(return_X_y=True)
+    pixels = (data.reshape(-1, 8, 8, 1) / 16).astype("float32")
+    model = family(name).build((ModelInput("pixels", "float32", (8, 8, 1)),), "multiclass_classification", 10)
+    metrics = _learned(model, "multiclass_classification", {"pixels": pixels}, target[:, None], epochs=10)
+    assert metrics["accuracy"] > 0.88  # guessing: 0.1
 
 
 @families

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Mlp(ModelFamily):
     """A multilayer perceptron: embeddings of ids and dense features, side by side, through dense layers.
 
-    Use it first: it is quick and hard to get wrong. Take `wide_and_deep` when single categories or crosses of them
-    matter by themselves.
+    Use it first: it is quick and hard to get wrong. Of a text's ids it takes the mean embedding, without their order.
+    Take `wide_and_deep` when single categories or crosses of them matter by themselves.
 
     Args:
         hidden_units: width of each hidden layer; an empty list gives a linear model.
@@ -29,7 +29,7 @@ class Mlp(ModelFamily):
         embedding_dim: size of every embedding; None chooses one by the number of ids.
 
     Shapes:
-        In `[batch, width]` per feature; out `[batch, 1]`, or `[batch, classes]` for multiclass tasks.
+        In `[batch, …]` per feature; out `[batch, 1]`, or `[batch, classes]` for multiclass tasks.
 
     Example:
         >>> Mlp(hidden_units=(8,)).hidden_units

@@ -10,7 +10,16 @@ from pydantic import Field, field_validator
 
 from components.features import ModelInput, Task
 from components.model.family import ModelFamily
-from components.model.layers import Activation, dense_stack, embedded, head, keras_inputs, output_units
+from components.model.layers import (
+    Activation,
+    dense_stack,
+    embedded,
+    head,
+    is_sequence,
+    keras_inputs,
+    mean_of_tokens,
+    output_units,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -92,14 +101,17 @@ class WideAndDeep(ModelFamily):
         import keras
 
         parts = []
-        dense = [tensors[each.name] for each in inputs if not each.is_ids]
+        flat = keras.layers.Flatten(name="wide_flat")
+        dense = [each for each in inputs if not each.is_ids]
+        dense = [tensors[each.name] if len(each.shape) == 1 else flat(tensors[each.name]) for each in dense]
         if dense:
             joined = dense[0] if len(dense) == 1 else keras.layers.Concatenate(name="wide_dense")(dense)
             parts.append(keras.layers.Dense(units, use_bias=False, name="wide_linear")(joined))
         ids = [(each.name, tensors[each.name], each.cardinality) for each in inputs if each.cardinality is not None]
+        texts = {each.name for each in inputs if is_sequence(each)}
         for name, tensor, size in [*ids, *self._crossed(inputs, tensors)]:
             weights = keras.layers.Embedding(size, units, embeddings_initializer="zeros", name=f"{name}_wide")(tensor)
-            parts.append(keras.ops.sum(weights, axis=1))
+            parts.append(mean_of_tokens(weights, tensor) if name in texts else keras.ops.sum(weights, axis=1))
         return parts
 
     def _crossed(self, inputs: Sequence[ModelInput], tensors: dict[str, Any]) -> list[tuple[str, Any, int]]:

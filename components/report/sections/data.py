@@ -77,7 +77,12 @@ def _chains(summary: Json | None) -> list[Json]:
     return rows
 
 
-_OUTPUTS = {"ids": "ids 0 to {cardinality}, exclusive", "number": "one number", "vector": "{width} numbers"}
+_OUTPUTS = {
+    "ids": "ids 0 to {cardinality}, exclusive",
+    "sequence": "{width} ids 0 to {cardinality}, exclusive",
+    "number": "one number",
+    "vector": "{width} numbers",
+}
 
 
 def _step(step: Json) -> str:

@@ -31,6 +31,8 @@ def view(found: Findings) -> Json | None:
         "last": epochs[-1],
         "constant_rate": len({epoch.get("learning_rate") for epoch in epochs} - {None}) == 1,
         "plots": [_curve(name, numbers, epochs, best_number) for name in _quantities(epochs)],
+        "notes": [str(note) for note in history.get("notes") or []],
+        "balancing": found.data.get("balancing"),
         "names": [name for name in epochs[0] if name != "epoch"],
         "rows": list(zip(range(len(epochs)), numbers, strict=True)),
     }

@@ -1,0 +1,1 @@
+"""Section `balancing`: resamples the train split so that rare classes count for more."""

@@ -1,0 +1,1 @@
+"""Balancing steps: the file name is the name of the step in the spec."""
