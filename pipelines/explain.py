@@ -285,6 +285,9 @@ def _cell(one: pa.RecordBatch, name: str) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, bytes):
-        text = value.decode("utf-8", "backslashreplace")
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError:
+            return f"{len(value):,} bytes"
         return repr(text) if len(text) <= 60 else repr(text[:57] + "…")
     return f"{value:.6g}" if isinstance(value, float) else str(value)
