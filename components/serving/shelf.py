@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -119,8 +120,9 @@ class LocalShelf(Shelf):
     def _clear_abandoned(self) -> None:
         """Delete what pushes that were killed left behind; younger ones may still be at work."""
         for entry in self.folder.glob(f"{_INCOMING}*"):
-            if time.time() - entry.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
-                shutil.rmtree(entry, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # another push has just given it its version
+                if time.time() - entry.stat().st_mtime > _ABANDONED_AFTER_SECONDS:
+                    shutil.rmtree(entry, ignore_errors=True)
 
 
 class RemoteShelf(Shelf):

@@ -175,7 +175,8 @@ def test_a_reader_never_sees_part_of_a_version(tmp_path: Path) -> None:
     assert set(seen) == {whole}
 
 
-def test_pushes_at_the_same_moment_get_different_versions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("_again", range(25))
+def test_pushes_at_the_same_moment_get_different_versions(tmp_path: Path, _again: int) -> None:
     candidates = [replace(candidate(tmp_path, name), run_id=f"run-{name}") for name in "abcdef"]
     results: list[Pushed] = []
     threads = [
