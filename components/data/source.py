@@ -63,7 +63,8 @@ def resolve(path: str, base_dir: str | Path) -> str:
         return SQLITE + resolve(path.removeprefix(SQLITE), base_dir)
     if is_remote(path):
         return path
-    return str(Path(base_dir, Path(path).expanduser()).absolute())
+    # without `..`: a container that mounts the folder of the data has no other to go up from
+    return os.path.abspath(Path(base_dir, Path(path).expanduser()))  # noqa: PTH100 - resolve() would follow links
 
 
 def _in_package(path: str) -> str:

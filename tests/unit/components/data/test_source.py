@@ -27,6 +27,7 @@ def names(files: list[SourceFile]) -> list[str]:
 
 def test_paths_start_at_the_folder_of_the_spec(tmp_path):
     assert resolve("rows/*.csv", tmp_path) == f"{tmp_path}/rows/*.csv"
+    assert resolve("../rows.csv", tmp_path / "specs") == f"{tmp_path}/rows.csv"
     assert resolve("/rows.csv", tmp_path) == "/rows.csv"
     assert resolve("s3://bucket/rows.csv", tmp_path) == "s3://bucket/rows.csv"
 
