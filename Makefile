@@ -2,7 +2,7 @@
 unexport PYTHONDONTWRITEBYTECODE
 export TF_USE_LEGACY_KERAS := 0
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap data run test bench lint format lock clean
+.PHONY: help bootstrap data run test ablation bench lint format lock clean
 
 SPEC ?= taxi
 
@@ -20,6 +20,9 @@ run: bootstrap ## run the taxi pipeline from raw data to a served model; SPEC=..
 
 test: bootstrap data ## run all tests; TESTS="tests/unit -k cleaning" for some
 	@.venv/bin/python -m pytest -q $(TESTS)
+
+ablation: bootstrap data ## what each option for missing values and rare classes does to the score
+	@.venv/bin/python -m tests.bench.ablation
 
 bench: bootstrap ## measure speed and memory
 	@.venv/bin/python -m tests.bench
