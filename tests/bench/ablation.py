@@ -99,7 +99,7 @@ def imbalance(folder: Path) -> Study:
     rows["big_tip"] = (rows.tips > 0.2 * rows.fare).astype(int)
     common, rare = rows[rows.big_tip == 0], rows[rows.big_tip == 1]
     rare = rare.sample(int(len(common) * RARE / (1 - RARE)), random_state=1)
-    kept = pd.concat([common, rare]).sample(frac=1, random_state=1)[["big_tip", *TRIP_NUMBERS]]
+    kept = pd.concat([common, rare]).sample(frac=1, random_state=1)[["big_tip", "payment_type", *TRIP_NUMBERS]]
     kept.to_csv(folder / "trips.csv", index=False)
     spec = {
         "name": "imbalance",
@@ -108,14 +108,15 @@ def imbalance(folder: Path) -> Study:
             "path": str(folder / "trips.csv"),
             "split": {"by": "hash", "train": 1, "eval": 1},
             "label": "big_tip",
-            "features": dict.fromkeys(TRIP_NUMBERS, "numeric"),
+            "features": {"payment_type": "categorical", **dict.fromkeys(TRIP_NUMBERS, "numeric")},
         },
-        "transform": {name: [{"fill_missing": "median"}, "quantile_normal"] for name in TRIP_NUMBERS},
+        "transform": {"payment_type": [{"one_hot": 4}]}
+        | {name: [{"fill_missing": "median"}, "quantile_normal"] for name in TRIP_NUMBERS},
         "model": {"family": "mlp", "hidden_units": [32, 16]},
         "training": {"epochs": 8, "batch_size": 128, "optimizer": {"adam": {"learning_rate": 0.003}}},
     }
     options: dict[str, dict[str, Any]] = {"nothing": {}}
-    for name in ("random_undersample", "random_oversample", "smote", "borderline_smote"):
+    for name in ("random_undersample", "random_oversample", "smote_nc"):
         for corrected in (True, False):
             balancing = {"steps": [{name: {"ratio": 1.0}}], "correct_probabilities": corrected}
             options[name + ("" if corrected else ", uncorrected")] = {"balancing": balancing}
