@@ -52,10 +52,7 @@ def _classes(loaded: LoadedSpec) -> Iterator[Found]:
 def _steps(loaded: LoadedSpec) -> Iterator[Found]:
     spec = loaded.spec
     features = spec.data.features
-    known = all(
-        name in features or (chain and chain[0].source_columns()) for name, chain in spec.transform.chains.items()
-    )
-    if spec.balancing is None or not known or spec.transform.problems(features, spec.data.weight):
+    if spec.balancing is None or spec.transform.problems(features, spec.data.weight):
         return  # that a chain is wrong is another rule
     inputs = spec.transform.expected_inputs(features)
     is_long = isinstance(loaded.source.content.get("balancing"), dict)

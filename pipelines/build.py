@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.balancing.config import BalancingConfig
+from components.config import Plugin
 from pipelines.metadata_store import connection_config
 from pipelines.node import Node
 from pipelines.spec import LoadedSpec, PipelineSpec
@@ -38,7 +39,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         config={"cleaning": dump["cleaning"]},
         inputs={"examples": example_gen["examples"]},
         outputs={"examples": "Examples"},
-        plugins=tuple(type(step).__module__ for step in spec.cleaning.steps),
+        plugins=_modules(spec.cleaning.steps),
     )
     statistics_gen = Node(
         "StatisticsGen",
@@ -79,7 +80,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         inputs={"examples": cleaner["examples"], "schema": schema_gen["schema"]},
         after=(example_validator.name, *(() if spec.retraining is None else ("Decider",))),
         outputs={"transform_graph": "TransformGraph", "transformed_examples": "Examples"},
-        plugins=_transform_plugins(spec),
+        plugins=_modules(step for chain in spec.transform.chains.values() for step in chain),
     )
     balancer = () if spec.balancing is None else (_balancer(spec.balancing, transform),)
     trainer = Node(
@@ -100,7 +101,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "raw_examples": cleaner["examples"],
         },
         outputs={"model": "Model", "model_run": "ModelRun"},
-        plugins=_trainer_plugins(spec),
+        plugins=_modules([*filter(None, [spec.model.family]), *spec.augmentation.steps]),
     )
     evaluator = Node(
         "Evaluator",
@@ -139,7 +140,7 @@ def _balancer(balancing: BalancingConfig, transform: Node) -> Node:
         config={"balancing": balancing.model_dump(mode="json")},
         inputs={"examples": transform["transformed_examples"], "transform_graph": transform["transform_graph"]},
         outputs={"examples": "Examples"},
-        plugins=tuple(sorted({type(step).__module__ for step in balancing.steps})),
+        plugins=_modules(balancing.steps),
     )
 
 
@@ -210,11 +211,6 @@ def _augmentation(loaded: LoadedSpec) -> dict[str, Any]:
     return ({"augmentation": steps} if steps else {}) | ({"augmentation_files": files} if files else {})
 
 
-def _trainer_plugins(spec: PipelineSpec) -> tuple[str, ...]:
-    family = () if spec.model.family is None else (type(spec.model.family).__module__,)
-    return (*family, *sorted({type(step).__module__ for step in spec.augmentation.steps}))
-
-
-def _transform_plugins(spec: PipelineSpec) -> tuple[str, ...]:
-    steps = (step for chain in spec.transform.chains.values() for step in chain)
-    return tuple(sorted({type(step).__module__ for step in steps}))
+def _modules(plugins: Iterable[Plugin]) -> tuple[str, ...]:
+    """Return the files that define plug-ins, since the code of a component includes theirs."""
+    return tuple(sorted({type(plugin).__module__ for plugin in plugins}))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.errors import Problem, SpecError
 from components.features import TRANSFORM_SIGNATURE
+from components.transform.step import source_of
 from pipelines import sample as sampling
 from pipelines.api import Pipeline
 from pipelines.sample_graph import SampleGraph, transform_config
@@ -191,9 +192,10 @@ def _stages(
     served = _Outputs(_served(exported, one), 0) if exported else None
     stages = []
     for chain, steps in pipeline.spec.transform.chains.items():
-        start = int(bool(steps) and bool(steps[0].source_columns()))
-        sources = steps[0].source_columns() if start else (chain,)
-        before = ", ".join(f"{name} = {_cell(one, name)}" for name in sources) if start else _cell(one, chain)
+        source = source_of(steps)
+        start = 1 if source else 0
+        named = source.source_columns() if source else ()
+        before = ", ".join(f"{name} = {_cell(one, name)}" for name in named) if source else _cell(one, chain)
         for position in range(start, len(steps) + 1):
             step = describe(steps[position - 1]) if position else RAW
             names = [output_name(chain, position, part) for part in ("values", "present")]

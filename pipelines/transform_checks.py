@@ -9,6 +9,7 @@ from components import catalog
 from components.errors import Problem
 from components.features import FeatureKind
 from components.transform.config import KINDS
+from components.transform.step import source_of
 
 if TYPE_CHECKING:
     from pipelines.spec import LoadedSpec
@@ -36,7 +37,8 @@ def _sources(loaded: LoadedSpec) -> Iterator[Found]:
     """A chain starts from a feature of its name, or from a step that names its columns."""
     features = loaded.spec.data.features
     for name, chain in loaded.spec.transform.chains.items():
-        source = chain[0].source_columns() if chain else ()
+        first = source_of(chain)
+        source = first.source_columns() if first else ()
         if name not in features and not source:
             guess = catalog.nearest(name, list(features))
             yield (

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from components.balancing.rows import Rows
 from components.balancing.train_split import open_rows, write_rows
 from components.engine import progress
 from components.engine.examples import split_directory
+from components.engine.linking import link_folder
 from components.errors import ComponentError
 from components.features import ModelInput
 from components.transform.outputs import model_inputs
@@ -50,7 +49,7 @@ class Executor(base_executor.BaseExecutor):
         for split in artifact_utils.decode_split_names(examples.split_names):
             source, target = (split_directory(uri, split) for uri in (examples.uri, balanced.uri))
             if split != TRAIN:
-                _link(source, target)
+                link_folder(source, target)
                 continue
             refuse_inputs(config, inputs)
             rows = open_rows(source, inputs)
@@ -82,16 +81,6 @@ def balance(config: BalancingConfig, at: int, rows: Rows) -> Rows:
     except ComponentError as error:
         path = error.spec_path or f"balancing.steps.{at}"
         raise ComponentError(error.message, spec_path=path, remedy=error.remedy) from error
-
-
-def _link(source: str, target: str) -> None:
-    """Give the output the same files: a hard link where the file system has them, else a copy."""
-    Path(target).mkdir(parents=True, exist_ok=True)
-    for file in sorted(Path(source).iterdir()):
-        try:
-            os.link(file, Path(target, file.name))
-        except OSError:
-            shutil.copy2(file, Path(target, file.name))
 
 
 def _write_summary(uri: str, config: BalancingConfig, counts: Sequence[dict[int, int]]) -> None:

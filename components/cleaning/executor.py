@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +23,7 @@ from components.engine.beam_executor import BeamExecutor
 from components.engine.choice import bytes_in_folder, choose_engine
 from components.engine.config import EngineConfig
 from components.engine.examples import decode_examples, read_records, split_directory
+from components.engine.linking import link_folder
 from components.errors import ComponentError
 
 COPIED_PROPERTIES = ("payload_format", "file_format", "fingerprint", "input_fingerprint")
@@ -115,15 +114,9 @@ def _copy_properties(source: types.Artifact, target: types.Artifact) -> None:
 
 
 def _link_splits(examples_uri: str, output_uri: str, splits: Sequence[str]) -> None:
-    """Give the output the same files: a hard link where the file system has them, else a copy."""
+    """Give the output the same files."""
     for split in splits:
-        target = Path(split_directory(output_uri, split))
-        target.mkdir(parents=True, exist_ok=True)
-        for file in sorted(Path(split_directory(examples_uri, split)).iterdir()):
-            try:
-                os.link(file, target / file.name)
-            except OSError:
-                shutil.copy2(file, target / file.name)
+        link_folder(split_directory(examples_uri, split), split_directory(output_uri, split))
     summary = Path(examples_uri, "summary.json")
     counts = json.loads(summary.read_text()).get("splits") if summary.exists() else None
     counts = counts or {split: _count(examples_uri, split) for split in splits}

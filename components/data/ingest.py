@@ -22,6 +22,7 @@ from components.data import bad_rows
 from components.data.config import IngestConfig
 from components.data.image_reader import ImageColumns, ImageFolder
 from components.data.raw_files import places_of
+from components.data.series import SeriesTable
 from components.data.source import data_format, list_files, spans_of
 from components.data.split import Splitter, oldest
 from components.engine import progress
@@ -109,8 +110,6 @@ def open_table(config: IngestConfig, files: list[Any], work: Path) -> tuple[Tabl
     table, bad = _open_files(config, files, work)
     if config.series is None:
         return table, bad
-    from components.data.series import SeriesTable
-
     return SeriesTable(table, config.series, config.split), bad
 
 
@@ -181,8 +180,8 @@ def _check_columns(config: IngestConfig, table: Table) -> None:
 
 def splitter_of(config: IngestConfig, table: Table) -> Splitter:
     """Return what tells the rows for training."""
-    if config.series is not None:
-        return Splitter(config.split, training=table.training)  # type: ignore[attr-defined]
+    if isinstance(table, SeriesTable):
+        return Splitter(config.split, training=table.training)
     if config.split.by != "time":
         return Splitter(config.split, table.rows)
     column = config.split.columns[0]

@@ -102,8 +102,10 @@ class SeriesConfig(Section):
     @property
     def step_seconds(self) -> float | None:
         """The step in seconds where it is a duration, else as it is written."""
-        match = _STEP.match(self.step) if isinstance(self.step, str) else None
-        return int(match[1]) * _SECONDS[match[2]] if match else self.step  # type: ignore[return-value]
+        if not isinstance(self.step, str):
+            return self.step
+        count, unit = _STEP.findall(self.step)[0]
+        return int(count) * _SECONDS[unit]
 
     @property
     def oldest_needed(self) -> int:

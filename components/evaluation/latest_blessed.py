@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
+from components.engine.linking import link_folder
 from components.engine.storage import RemoteFolder, is_remote, join
 from components.engine.whole_folder import download_folder
 from components.errors import ComponentError
@@ -73,15 +73,7 @@ def copy_folder(source: str, target: str) -> None:
             spec_path="evaluation.gate",
             remedy="Restore it, or delete its entry from the pipeline's registry to do without that baseline.",
         )
-    shutil.copytree(source, target, copy_function=_link_or_copy, dirs_exist_ok=True)
-
-
-def _link_or_copy(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target
+    link_folder(source, target)
 
 
 def write_summary(folder: str, baseline: BlessedModel | None) -> None:

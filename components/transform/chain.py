@@ -12,7 +12,7 @@ from components.features import FeatureKind, out_of_fold_name
 from components.transform.column import Column, OtherColumns, raw_column, row_hash
 from components.transform.config import KINDS
 from components.transform.learned import keep_learned
-from components.transform.step import SourceStep, TransformStep
+from components.transform.step import TransformStep, source_of
 
 Raw = Mapping[str, "tf.Tensor | tf.SparseTensor"]
 
@@ -43,8 +43,9 @@ def run_chain(
     Raises:
         ComponentError: a step failed; `spec_path` names it.
     """
-    first, rest = (steps[0], steps[1:]) if steps and steps[0].source_columns() else (None, steps)
-    if isinstance(first, SourceStep):
+    first = source_of(steps)
+    rest = steps[1:] if first else steps
+    if first:
         with _Location(f"transform.{name}.0", first):
             sources = [_feature(column, raw, features) for column in first.source_columns()]
             column = first.combine(name, sources)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, RootModel, SerializeAsAny
 
 from components import catalog
 from components.features import LABEL, WEIGHT, FeatureKind, ModelInput, out_of_fold_name
-from components.transform.step import Kind, SourceStep, TransformStep
+from components.transform.step import Kind, SourceStep, TransformStep, source_of
 
 STEPS = "components.transform.steps"
 KINDS: dict[FeatureKind, Kind] = {
@@ -104,7 +104,7 @@ class TransformConfig(RootModel[dict[str, Chain | None]]):
             if name in reserved:
                 expected = f"another name than {', '.join(sorted(reserved))}"
                 found.append(ChainProblem(("transform", name), f"a chain named {name!r}", expected, "Rename it."))
-            if name in features or _has_source(chain):
+            if name in features or source_of(chain):
                 found.extend(_problems_of(name, chain, features))
         return found
 
@@ -117,23 +117,18 @@ class TransformConfig(RootModel[dict[str, Chain | None]]):
             features: what the raw features mean; the chains have no problems. Those of undeclared features are left
                 out.
         """
-        known = {name: chain for name, chain in self.chains.items() if name in features or _has_source(chain)}
+        known = {name: chain for name, chain in self.chains.items() if name in features or source_of(chain)}
         return [_expected(name, chain, features) for name, chain in known.items()]
 
 
 GUESSED_SIZE = 8
 
 
-def _has_source(chain: Chain) -> bool:
-    """Return whether a chain starts with a step that names its columns, not from the feature of its name."""
-    return bool(chain) and bool(chain[0].source_columns())
-
-
 def _expected(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> ModelInput:
-    is_source = _has_source(chain)
-    kind = chain[0].gives("text") if is_source else KINDS[FeatureKind(features[name])]
+    source = source_of(chain)
+    kind = source.gives("text") if source else KINDS[FeatureKind(features[name])]
     shape = None
-    for step in chain[int(is_source) :]:
+    for step in chain[1:] if source else chain:
         kind, shape = step.gives(kind), step.gives_shape(shape)
     if kind in ("ids", "sequence"):
         return ModelInput(name, "int64", shape or (1,), GUESSED_SIZE)
@@ -144,13 +139,13 @@ def _expected(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> M
 
 def _problems_of(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> Iterator[ChainProblem]:
     """Follow the kind of the column from step to step, up to the first thing that is wrong."""
-    is_source = _has_source(chain)
-    if is_source and isinstance(chain[0], SourceStep) and (wrong := list(_wrong_sources(name, chain[0], features))):
+    source = source_of(chain)
+    if source and (wrong := list(_wrong_sources(name, source, features))):
         yield from wrong
         return
-    kind = chain[0].gives("text") if is_source else KINDS[FeatureKind(features[name])]
+    kind = source.gives("text") if source else KINDS[FeatureKind(features[name])]
     complete, shape = False, None
-    for index, step in enumerate(chain[1:] if is_source else chain, start=int(is_source)):
+    for index, step in enumerate(chain[1:] if source else chain, start=1 if source else 0):
         if wrong := list(_wrong_step(name, chain, index, kind, features)):
             yield from wrong
             return

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pydantic import PrivateAttr
 
-from components.config import Plugin
 from components.expression import Expression
 from components.transform.config import TransformConfig
-from components.transform.step import Kind, TransformStep
+from components.transform.step import Kind, TransformStep, source_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -58,12 +57,12 @@ def probed_fn(inputs: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str,
     if any(step.reads_label for steps in chains.values() for step in steps):
         label = label_tensor(Expression(columns["label"]["expression"]), config["task"], inputs)
     for name, steps in chains.items():
-        start = int(bool(steps) and bool(steps[0].source_columns()))
+        start = 1 if source_of(steps) else 0
         probes = {position: Probe() for position in range(start, len(steps) + 1)}
-        chain: list[Plugin] = list(steps[:start])
+        chain: list[TransformStep] = list(steps[:start])
         for position, probe in probes.items():
             chain += [probe, *steps[position : position + 1]]
-        outputs |= run_chain(name, chain, inputs, columns["features"], label)  # type: ignore[arg-type]
+        outputs |= run_chain(name, chain, inputs, columns["features"], label)
         for position, probe in probes.items():
             outputs[output_name(name, position, VALUES)] = _storable(probe.seen.values)
             outputs[output_name(name, position, PRESENT)] = _storable(probe.seen.present)

@@ -138,6 +138,11 @@ class SourceStep(TransformStep):
         raise TypeError(f"{self.plugin_name()} starts a chain and takes no column, got {column.name!r}")
 
 
+def source_of(chain: Sequence[TransformStep]) -> SourceStep | None:
+    """Return the step that starts a chain, or None where the feature that the chain is named after does."""
+    return chain[0] if chain and isinstance(chain[0], SourceStep) else None
+
+
 DEFAULT_MAX_GROUPS = 1000
 
 

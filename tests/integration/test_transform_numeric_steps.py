@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
@@ -241,6 +242,8 @@ TRIPS: dict[str, list[Any]] = {
     "from centre": [
         {"geo_distance": {"origin": [41.8781, -87.6298], "destination": ["pickup_latitude", "pickup_longitude"]}}
     ],
+    "thirds": [{"cross": {"columns": ["fare", "company"], "numeric_buckets": 3}}, {"vocabulary": 10_000}],
+    "tenths": [{"cross": ["fare", "company"]}, {"vocabulary": 10_000}],
     "hour": [{"date_parts": {"column": "trip_start_timestamp", "parts": ["hour"]}}],
     "calendar": [
         {
@@ -254,6 +257,7 @@ TRIPS: dict[str, list[Any]] = {
     ],
     "written": [{"date_parts": {"column": "started", "parts": ["weekday", "hour"], "since": "2013-01-01"}}],
     "default": [{"date_parts": "started"}],
+    "exact": [{"date_parts": {"column": "milliseconds", "parts": ["hour"], "epoch_unit": "milliseconds"}}],
     "chicago": [{"date_parts": {"column": "zoned", "parts": ["hour"], "utc_offset_hours": -6}}, {"bucketize": 4}],
 }
 FEATURES = {
@@ -270,6 +274,7 @@ FEATURES = {
     "trip_start_timestamp": "categorical",
     "started": "categorical",
     "zoned": "categorical",
+    "milliseconds": "categorical",
 }
 
 
@@ -280,6 +285,8 @@ def taxi_with_texts() -> pa.RecordBatch:
     started[::100] = "some day"
     zoned = pd.Series(times + pd.Timedelta(hours=2)).dt.strftime("%Y-%m-%d %H:%M:%S+02:00")
     rows = rows.append_column("started", pa.array(started.to_list(), pa.string()))
+    counts = pc.multiply(rows.column("trip_start_timestamp"), 1000)
+    rows = rows.append_column("milliseconds", pc.cast(counts, pa.int64()))
     return rows.append_column("zoned", pa.array(zoned.to_list(), pa.string()))
 
 
@@ -294,6 +301,15 @@ def trips(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, dict[
 
 
 Trips = tuple[pd.DataFrame, dict[str, np.ndarray]]
+
+
+def test_a_cross_cuts_numbers_into_as_many_ranges_as_it_is_told(trips: Trips) -> None:
+    raw, values = trips
+    company = raw["company"].mode()[0]
+    chosen = (raw["company"] == company) & raw["fare"].notna()
+    assert chosen.sum() > 1000
+    assert len(np.unique(values["thirds"][chosen])) == 3
+    assert len(np.unique(values["tenths"][chosen])) == 10
 
 
 def test_an_expression_is_numpys_and_missing_where_it_has_no_finite_value(trips: Trips) -> None:
@@ -348,6 +364,7 @@ def test_the_parts_of_a_time_are_pandas_and_what_the_taxi_data_say(trips: Trips)
     raw, values = trips
     times = pd.Series(pd.to_datetime(raw["trip_start_timestamp"], unit="s")).dt
     np.testing.assert_array_equal(values["hour"][:, 0], raw["trip_start_hour"])
+    np.testing.assert_array_equal(values["exact"][:, 0], raw["trip_start_hour"])
     parts = [times.year, times.month, times.day, times.weekday, times.hour, times.dayofyear]
     np.testing.assert_array_equal(values["calendar"][:, :6], np.stack(parts, axis=1))
     # the data's own days begin with Sunday, as 1

@@ -25,7 +25,8 @@ class Hog(TransformStep):
     convolutions learns its own filters and wants the pixels. Directions count from 0 to 180 degrees, each pixel with
     the length of its gradient, in the channel where that is longest. Histograms are normalised over blocks of cells
     that overlap (L2-Hys: to length one, clipped at 0.2, again to length one), so light and contrast do not matter.
-    The numbers are those of `skimage.feature.hog`.
+    The numbers are those of `skimage.feature.hog`, but for directions that lie exactly between two bins (45 degrees of
+    12 bins), which rounding may put on either side.
 
     Args:
         orientations: bins of the histogram; from 2, default 9.

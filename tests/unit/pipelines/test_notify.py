@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,14 @@ def test_only_the_ends_that_are_asked_for_are_told(receiver: Any):
     server = receiver(200)
     assert not send(NotifyConfig(webhook=server.url, on=("failed",)), message(BLOCKED))
     assert server.received == []
+
+
+def test_a_server_that_does_not_answer_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(notify, "_AGAIN_AFTER_SECONDS", ())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = NotifyConfig(webhook=f"http://127.0.0.1:{silent.getsockname()[1]}/hook", timeout_seconds=0.1)
+        with pytest.raises(ComponentError, match="timed out"):
+            send(config, message(BLOCKED))
 
 
 def test_a_server_in_trouble_is_asked_again(receiver: Any):

@@ -105,6 +105,19 @@ def test_a_crop_shows_a_part_of_the_image_that_is_as_large_as_it_says():
     assert found.max() <= 63
 
 
+def test_a_crop_keeps_proportions_or_squeezes_as_far_as_it_may():
+    rows, columns = np.mgrid[0:64, 0:64].astype("float32")
+    images = np.repeat(np.stack([rows, columns], axis=-1)[None], ROWS, 0)
+
+    def squeezed(ratio: float) -> np.ndarray:
+        found = changed({"random_crop": {"min_area": 0.3, "max_aspect_ratio": ratio}}, images)
+        tall, broad = (np.ptp(found[..., axis], axis=(1, 2)) for axis in (0, 1))
+        return np.exp(np.abs(np.log(tall / broad)))
+
+    assert squeezed(1.0).max() == pytest.approx(1.0, abs=0.01)
+    assert 1.6 < squeezed(2.0).max() < 2.01
+
+
 @pytest.mark.parametrize(
     ("written", "reference", "middle"),
     [("random_contrast", tf.image.adjust_contrast, 1.0), ("random_hue", tf.image.adjust_hue, 0.0)],
