@@ -20,18 +20,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
-from tensorflow_transform import (
-    analyzer_nodes,
-    analyzers,
-    annotators,
-    graph_context,
-    impl_helper,
-    nodes,
-)
+from tensorflow_transform import analyzer_nodes, analyzers, annotators, graph_context, impl_helper, nodes
 from tensorflow_transform.beam import analysis_graph_builder
 from tensorflow_transform.output_wrapper import TFTransformOutput
 from tensorflow_transform.tf_metadata import metadata_io
 
+from components.transform.combiners import GroupMedians
 from components.transform.phases import Tensors, cut_out, has_tables
 from components.transform.saving import save_transform
 
@@ -283,6 +277,8 @@ def _no_rows(spec: tf.TypeSpec) -> tf.Tensor | tf.SparseTensor:
 
 def _accumulated(combiner: analyzer_nodes.Combiner, batches: Iterable[Any]) -> Any:
     accumulator = combiner.create_accumulator()
+    if isinstance(combiner, GroupMedians):  # grows with the rows: sorted once, and not once per batch
+        return combiner.merge_accumulators([accumulator, *(combiner.add_input(accumulator, each) for each in batches)])
     for batch in batches:
         accumulator = combiner.add_input(accumulator, batch)
     return combiner.compact(accumulator)

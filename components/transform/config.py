@@ -104,7 +104,7 @@ class TransformConfig(RootModel[dict[str, Chain | None]]):
             if name in reserved:
                 expected = f"another name than {', '.join(sorted(reserved))}"
                 found.append(ChainProblem(("transform", name), f"a chain named {name!r}", expected, "Rename it."))
-            if name in features or source_of(chain):
+            if _is_known(name, chain, features):
                 found.extend(_problems_of(name, chain, features))
         return found
 
@@ -117,16 +117,34 @@ class TransformConfig(RootModel[dict[str, Chain | None]]):
             features: what the raw features mean; the chains have no problems. Those of undeclared features are left
                 out.
         """
-        known = {name: chain for name, chain in self.chains.items() if name in features or source_of(chain)}
+        known = {name: chain for name, chain in self.chains.items() if _is_known(name, chain, features)}
         return [_expected(name, chain, features) for name, chain in known.items()]
 
 
 GUESSED_SIZE = 8
 
 
-def _expected(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> ModelInput:
+def _origin(name: str, chain: Chain) -> str:
+    """Return the feature that a chain starts with; the chain's own name where a step makes its first column."""
     source = source_of(chain)
-    kind = source.gives("text") if source else KINDS[FeatureKind(features[name])]
+    return source.source_columns()[0] if source and not source.makes else name
+
+
+def _is_known(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> bool:
+    """Return whether it can be told which kind of column a chain starts with."""
+    source = source_of(chain)
+    return bool(source and source.makes) or _origin(name, chain) in features
+
+
+def _first_kind(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> Kind:
+    """Return the kind of column that a chain, one that is known, starts with."""
+    source = source_of(chain)
+    made = source.gives("text") if source and source.makes else None
+    return made or KINDS[FeatureKind(features[_origin(name, chain)])]
+
+
+def _expected(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -> ModelInput:
+    source, kind = source_of(chain), _first_kind(name, chain, features)
     shape = None
     for step in chain[1:] if source else chain:
         kind, shape = step.gives(kind), step.gives_shape(shape)
@@ -143,7 +161,7 @@ def _problems_of(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -
     if source and (wrong := list(_wrong_sources(name, source, features))):
         yield from wrong
         return
-    kind = source.gives("text") if source else KINDS[FeatureKind(features[name])]
+    kind = _first_kind(name, chain, features)
     complete, shape = False, None
     for index, step in enumerate(chain[1:] if source else chain, start=1 if source else 0):
         if wrong := list(_wrong_step(name, chain, index, kind, features)):
@@ -162,7 +180,7 @@ def _problems_of(name: str, chain: Chain, features: Mapping[str, FeatureKind]) -
             return
         complete = step.completes or (complete and not step.makes_missing)
         kind = step.gives(kind)
-    yield from _wrong_end(name, kind, features)
+    yield from _wrong_end(name, kind, features.get(_origin(name, chain)))
 
 
 def _wrong_step(
@@ -176,8 +194,8 @@ def _wrong_step(
         yield ChainProblem(at, f"{step.plugin_name()} as step {index + 1}", expected, remedy)
     elif kind not in step.accepts:
         received = f"{step.plugin_name()} on {_KIND_NAMES[kind]}"
-        yield ChainProblem(at, received, _takers(kind), _remedy(name, step, kind))
-    elif wrong := list(_wrong_reads(name, index, step, features)):
+        yield ChainProblem(at, received, _takers(kind), _remedy(_origin(name, chain), step, kind))
+    elif wrong := list(_wrong_reads(at, _origin(name, chain), step, features)):
         yield from wrong
     elif refusal := step.refuses(kind):
         yield ChainProblem(at, f"{step.plugin_name()} {_parameters(step)}", *refusal)
@@ -187,19 +205,19 @@ def _wrong_step(
         yield ChainProblem(("transform", name, index + 1), chain[index + 1].plugin_name(), expected, remedy)
 
 
-def _wrong_end(name: str, kind: Kind, features: Mapping[str, FeatureKind]) -> Iterator[ChainProblem]:
-    """Find why a model cannot take what the last step makes."""
+def _wrong_end(name: str, kind: Kind, origin: FeatureKind | None) -> Iterator[ChainProblem]:
+    """Find why a model cannot take what the last step makes; `origin` is what the first column means."""
     if kind == "text":
         expected = "a last step that makes numbers or ids of it: vocabulary, hash or one_hot"
         remedy = "Add vocabulary: 1000 to it."
-        if features.get(name) == FeatureKind.TEXT:
+        if origin == FeatureKind.TEXT:
             expected, remedy = "steps that make numbers or ids of it", "Add tokenize, tf_idf: 1000 to it."
         yield ChainProblem(("transform", name), "a chain that ends in text", expected, remedy)
     if kind == "tokens":
         expected = "a last step that makes numbers or ids of them: tf_idf, bag_of_words or token_ids"
         yield ChainProblem(("transform", name), "a chain that ends in tokens", expected, "Add tf_idf: 1000 to it.")
     if kind == "encoded":
-        expected, remedy = "decode_image as its first step", "Write [decode_image: 64, rescale]."
+        expected, remedy = "decode_image as its first step", "Add decode_image: 64, rescale to it."
         yield ChainProblem(("transform", name), "a chain without a step", expected, remedy)
 
 
@@ -216,12 +234,11 @@ def _wrong_sources(name: str, step: SourceStep, features: Mapping[str, FeatureKi
 
 
 def _wrong_reads(
-    name: str, index: int, step: TransformStep, features: Mapping[str, FeatureKind]
+    at: tuple[str | int, ...], own: str, step: TransformStep, features: Mapping[str, FeatureKind]
 ) -> Iterator[ChainProblem]:
     """Find the columns that a step cannot read besides its own; undeclared ones are somebody else's rule."""
-    at = ("transform", name, index)
     for column in step.read_columns():
-        if column == name:
+        if column == own:
             expected = "the names of other features than its own"
             yield ChainProblem(at, f"{step.plugin_name()} that reads {column!r}", expected, "Remove the name there.")
         elif column in features and KINDS[FeatureKind(features[column])] not in step.read_kinds:

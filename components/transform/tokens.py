@@ -33,12 +33,19 @@ def vocabulary_of(column: Column, top_k: int, min_frequency: int) -> tf.Tensor:
     )
 
 
-def known_tokens(column: Column, top_k: int, min_frequency: int) -> tf.SparseTensor:
-    """Return the ids of the tokens that the vocabulary has, `0 … top_k - 1`; the others are left out."""
+def token_places(column: Column, top_k: int, min_frequency: int) -> tf.SparseTensor:
+    """Return the ids of all tokens, `0 … top_k - 1`, and -1 of those that the vocabulary has not."""
     tokens = column.values
     file = vocabulary_of(column, top_k, min_frequency)
-    ids = tft.apply_vocabulary(tokens.values, file, default_value=-1)
-    return tf.sparse.retain(tf.SparseTensor(tokens.indices, ids, tokens.dense_shape), ids >= 0)
+    return tf.SparseTensor(
+        tokens.indices, tft.apply_vocabulary(tokens.values, file, default_value=-1), tokens.dense_shape
+    )
+
+
+def known_tokens(column: Column, top_k: int, min_frequency: int) -> tf.SparseTensor:
+    """Return the ids of the tokens that the vocabulary has, `0 … top_k - 1`; the others are left out."""
+    ids = token_places(column, top_k, min_frequency)
+    return tf.sparse.retain(ids, ids.values >= 0)
 
 
 def spread(rows: tf.Tensor, places: tf.Tensor, amounts: tf.Tensor, shape: tuple[tf.Tensor, int]) -> tf.Tensor:
