@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+import pyarrow as pa
+
 from components.cleaning.filtering import Batch, Dropped, apply_learned, apply_step, group_keys, summarize
 from components.cleaning.step import TRAIN, CleaningStep, GroupStep, Learned, LearningStep, add_up
 from components.engine.examples import ExampleWriter, read_records, split_directory
@@ -27,7 +30,7 @@ class ArrowCleaner:
     def learn(self, examples_uri: str) -> None:
         """Learn from the train split; it is read once for each step that learns."""
         folder = split_directory(examples_uri, TRAIN)
-        self.learn_from(lambda: (Batch.of(records, self.steps) for records in read_records(folder)))
+        self.learn_from(lambda: (Batch.numbered(records, self.steps) for records in read_records(folder)))
 
     def learn_from(self, train: Callable[[], Iterator[Batch]]) -> None:
         """Learn from batches of the train split; each call of `train` begins again with the first."""
@@ -44,12 +47,12 @@ class ArrowCleaner:
         with ExampleWriter(split_directory(output_uri, split)) as writer:
             for records in read_records(split_directory(examples_uri, split)):
                 dropped.rows_in += len(records)
-                batch = Batch.of(records, self.steps)
+                batch = Batch.numbered(records, self.steps)
                 for position in range(len(self.steps)):
                     before = len(batch)
                     batch = self.apply(position, batch, split)
                     dropped.by_step[position] += before - len(batch)
-                writer.write(batch.records)
+                writer.write(records if len(batch) == len(records) else records.take(batch.records))
         return dropped
 
     def apply_all(self, batch: Batch, split: str) -> Batch:
@@ -65,13 +68,12 @@ class ArrowCleaner:
             return apply_learned(step, self.learned[position], batch) if split == TRAIN else batch
         if not isinstance(step, GroupStep):
             return apply_step(step, position, batch)
-        import pyarrow as pa
-
-        seen, mask = self._seen[position], []
+        seen = self._seen[position]
+        before, first = len(seen), []
         for digest in digests(group_keys(step, position, batch).to_pylist()):
-            mask.append(digest not in seen)
             seen.add(digest)
-        return batch.filter(pa.array(mask, pa.bool_()))
+            first.append(len(seen))
+        return batch.filter(pa.array(np.diff(first, prepend=before) > 0))
 
 
 def digests(keys: Sequence[bytes]) -> list[bytes]:

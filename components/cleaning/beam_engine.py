@@ -51,9 +51,7 @@ class FilterRows(beam.DoFn):
     def process(self, rows: list[Row]) -> Iterator[Any]:
         for split in sorted({row[0] for row in rows}):
             mine = [row for row in rows if row[0] == split]
-            # The rows' numbers travel through the filters as the records do.
-            batch = Batch.of(pa.array([row[2] for row in mine], pa.binary()), self._steps)
-            batch = Batch(pa.array(range(len(mine)), pa.int64()), batch.columns)
+            batch = Batch.numbered(pa.array([row[2] for row in mine], pa.binary()), self._steps)
             for position, step in enumerate(self._steps, self._first):
                 before = len(batch)
                 batch = apply_step(step, position, batch)
@@ -98,8 +96,7 @@ class FilterTrainRows(beam.DoFn):
     def process(self, rows: list[Row], learned: Learned) -> Iterator[Row]:
         yield from (row for row in rows if row[0] != self._train)
         mine = [row for row in rows if row[0] == self._train]
-        batch = Batch.of(pa.array([row[2] for row in mine], pa.binary()), [self._step])
-        batch = Batch(pa.array(range(len(mine)), pa.int64()), batch.columns)
+        batch = Batch.numbered(pa.array([row[2] for row in mine], pa.binary()), [self._step])
         yield from (mine[number] for number in apply_learned(self._step, learned, batch).records.to_pylist())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from components.cleaning.columns import kind_of
@@ -35,17 +36,22 @@ class Batch:
     """Rows on their way through the steps.
 
     Args:
-        records: the serialized tf.Examples.
+        records: the serialized tf.Examples, or the rows' numbers.
         columns: the decoded columns that some step needs, row by row with `records`.
     """
 
-    records: pa.BinaryArray
+    records: pa.BinaryArray | pa.Int64Array
     columns: pa.RecordBatch
 
     @classmethod
     def of(cls, records: pa.BinaryArray, steps: Sequence[CleaningStep]) -> Batch:
         """Decode what the steps need, and no more."""
         return cls(records, decode_examples(records, needed_columns(steps)))
+
+    @classmethod
+    def numbered(cls, records: pa.BinaryArray, steps: Sequence[CleaningStep]) -> Batch:
+        """Do the same, with the rows' numbers in place of the records: steps that filter need not copy their bytes."""
+        return cls(pa.array(np.arange(len(records))), cls.of(records, steps).columns)
 
     def filter(self, mask: pa.BooleanArray) -> Batch:
         """Return the rows where `mask` is true; a record's bytes are not touched."""

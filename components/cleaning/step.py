@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from components.config import Plugin
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 ANY_KIND = frozenset({"number", "text", "list"})
@@ -17,8 +18,11 @@ ANY_KIND = frozenset({"number", "text", "list"})
 TRAIN = "train"
 """The split that is learned from."""
 
-Summary = dict[str, dict[float, int]]
-"""Column name to how often each value occurs."""
+MERGED_AT = 1 << 18
+"""Values of summaries that are kept side by side before they are merged."""
+
+Summary = dict[str, tuple["np.ndarray", "np.ndarray"]]
+"""Column name to its different values, ascending, and how often each occurs."""
 
 Learned = dict[str, tuple[float, float]]
 """Column name to the smallest and the largest value that stays."""
@@ -80,16 +84,28 @@ def add_up(summaries: Iterable[Summary]) -> Summary:
     """Return the summary of all rows.
 
     Example:
-        >>> add_up([{"fare": {3.0: 2}}, {"fare": {3.0: 1, 5.0: 1}}])
-        {'fare': {3.0: 3, 5.0: 1}}
+        >>> import numpy as np
+        >>> parts = [{"fare": (np.array([3.0]), np.array([2]))}, {"fare": (np.array([3.0, 5.0]), np.array([1, 1]))}]
+        >>> [each.tolist() for each in add_up(parts)["fare"]]
+        [[3.0, 5.0], [3, 1]]
     """
-    total: Summary = {}
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for summary in summaries:
-        for column, counts in summary.items():
-            known = total.setdefault(column, {})
-            for value, count in counts.items():
-                known[value] = known.get(value, 0) + count
-    return total
+        for column, counted in summary.items():
+            known = parts.setdefault(column, [])
+            known.append(counted)
+            if sum(len(values) for values, _ in known[1:]) > max(len(known[0][0]), MERGED_AT):
+                known[:] = [_merged(known)]
+    return {column: _merged(known) for column, known in parts.items()}
+
+
+def _merged(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
+    values, counts = (np.concatenate(each) for each in zip(*parts, strict=True))
+    different, places = np.unique(values, return_inverse=True)
+    # counts are whole numbers, which float64 adds up exactly
+    return different, np.bincount(places, counts, len(different)).astype(np.int64)
 
 
 class GroupStep(CleaningStep):

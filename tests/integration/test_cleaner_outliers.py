@@ -99,9 +99,9 @@ def test_what_is_learned_does_not_depend_on_the_batches() -> None:
 
 def test_a_summary_stays_small_however_many_values_there_are() -> None:
     values = pd.Series(range(1, 1_000_001)) / 3
-    (counts,) = DropOutliers(columns=("x",)).summarize(pa.record_batch({"x": pa.array(values)})).values()
-    assert len(counts) < 350_000
-    assert sum(counts.values()) == 1_000_000
+    ((different, counts),) = DropOutliers(columns=("x",)).summarize(pa.record_batch({"x": pa.array(values)})).values()
+    assert len(different) < 350_000
+    assert counts.sum() == 1_000_000
 
 
 @pytest.mark.parametrize("engine", ["arrow", "beam"])

@@ -73,25 +73,16 @@ class DropOutliers(LearningStep):
     def summarize(self, batch: pa.RecordBatch) -> Summary:
         import numpy as np
 
-        summary = {}
+        summary: Summary = {}
         for name in self.columns:
             values = _numbers(batch.column(name))
             mantissa, exponent = np.frexp(values[np.isfinite(values)])
-            different, counts = np.unique(
-                np.ldexp(np.rint(mantissa * PRECISION) / PRECISION, exponent), return_counts=True
-            )
-            summary[name] = dict(zip(different.tolist(), counts.tolist(), strict=True))
+            rounded = np.ldexp(np.rint(mantissa * PRECISION) / PRECISION, exponent)
+            summary[name] = np.unique(rounded, return_counts=True)
         return summary
 
     def learn(self, summary: Summary) -> Learned:
-        import numpy as np
-
-        learned = {}
-        for name, counted in summary.items():
-            if counted:
-                values = np.array(sorted(counted))
-                learned[name] = self._limits(values, np.array([counted[value] for value in values.tolist()]))
-        return learned
+        return {name: self._limits(*counted) for name, counted in summary.items() if len(counted[0])}
 
     def keep_by(self, learned: Learned, batch: pa.RecordBatch) -> pa.BooleanArray:
         import numpy as np
