@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from components.features import ModelInput, Task
 from components.model.family import ModelFamily
-from components.model.layers import Activation, dense_stack, embedded, head, keras_inputs, output_units
+from components.model.layers import dense_stack, embedded, head, keras_inputs, logits, output_units
+from components.model.options import HiddenLayers, Normalized
 
 if TYPE_CHECKING:
     import keras
 
 
-class Mlp(ModelFamily):
+class Mlp(HiddenLayers, Normalized, ModelFamily):
     """A multilayer perceptron: embeddings of ids and dense features, side by side, through dense layers.
 
     Use it first: it is quick and hard to get wrong. Of a text's ids it takes the mean embedding, without their order.
     Take `wide_and_deep` when single categories or crosses of them matter by themselves.
 
     Args:
-        hidden_units: width of each hidden layer; an empty list gives a linear model.
+        hidden_units: width of each hidden layer; an empty list gives a linear model of embeddings.
         activation: of the hidden layers.
-        dropout: share of each hidden layer's outputs that is dropped while training.
-        batch_normalization: normalize each hidden layer before its activation.
+        dropout: share of each hidden layer's outputs that is dropped while training; 0 to below 1.
+        normalization: of each hidden layer, before its activation: `batch`, `layer` or `none`.
+        l1: times the sum of the absolute weights of dense layers, added to the loss; 0 or more.
+        l2: times the sum of their squares; 0 or more.
         embedding_dim: size of every embedding; None chooses one by the number of ids.
 
     Shapes:
@@ -36,10 +39,6 @@ class Mlp(ModelFamily):
         (8,)
     """
 
-    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = (64, 32)
-    activation: Activation = "relu"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    batch_normalization: bool = False
     embedding_dim: int | None = Field(default=None, ge=1)
 
     def build(self, inputs: Sequence[ModelInput], task: Task, num_classes: int) -> keras.Model:
@@ -47,12 +46,6 @@ class Mlp(ModelFamily):
         import keras
 
         tensors = keras_inputs(inputs)
-        hidden = dense_stack(
-            embedded(inputs, tensors, self.embedding_dim),
-            self.hidden_units,
-            self.activation,
-            self.dropout,
-            self.batch_normalization,
-        )
-        logits = keras.layers.Dense(output_units(task, num_classes), name="logits")(hidden)
-        return keras.Model(tensors, head(logits, task), name="mlp")
+        hidden = dense_stack(embedded(inputs, tensors, self.embedding_dim), self, self.normalization)
+        output = head(logits(hidden, output_units(task, num_classes), self), task)
+        return keras.Model(tensors, output, name="mlp")

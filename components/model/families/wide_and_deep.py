@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
 from components.features import ModelInput, Task
 from components.model.family import ModelFamily
 from components.model.layers import (
-    Activation,
     dense_stack,
     embedded,
     head,
-    is_sequence,
+    id_weights,
     keras_inputs,
-    mean_of_tokens,
+    linear_parts,
+    logits,
     output_units,
 )
+from components.model.options import HiddenLayers, Normalized, Units
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +30,7 @@ _HASH_PRIME = 7919
 """Has no factor in common with round numbers of buckets, so combinations spread over all of them."""
 
 
-class WideAndDeep(ModelFamily):
+class WideAndDeep(HiddenLayers, Normalized, ModelFamily):
     """A linear part over categories and their crosses, added to a deep part over embeddings.
 
     Use it when single categories, or pairs of them, matter by themselves. With few categories `mlp` does as well.
@@ -37,8 +38,10 @@ class WideAndDeep(ModelFamily):
     Args:
         hidden_units: width of each hidden layer of the deep part.
         activation: of the hidden layers.
-        dropout: share of each hidden layer's outputs that is dropped while training.
-        batch_normalization: normalize each hidden layer before its activation.
+        dropout: share of each hidden layer's outputs that is dropped while training; 0 to below 1.
+        normalization: of each hidden layer, before its activation: `batch`, `layer` or `none`.
+        l1: times the sum of the absolute weights of dense layers and of the wide part, added to the loss; 0 or more.
+        l2: times the sum of their squares; 0 or more.
         embedding_dim: size of every embedding; None chooses one by the number of ids.
         crosses: groups of model inputs, such as `[[hour, day]]`, whose combinations get a weight each in the wide
             part; they must be ids (end their chain with `vocabulary`, `bucketize` or `hash`).
@@ -59,10 +62,7 @@ class WideAndDeep(ModelFamily):
         (('hour', 'day'),)
     """
 
-    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(128, 64), min_length=1)
-    activation: Activation = "relu"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    batch_normalization: bool = False
+    hidden_units: tuple[Units, ...] = Field(default=(128, 64), min_length=1)
     embedding_dim: int | None = Field(default=None, ge=1)
     crosses: tuple[tuple[str, ...], ...] = ()
     cross_buckets: int = Field(default=10_000, ge=2, le=10_000_000)
@@ -85,34 +85,12 @@ class WideAndDeep(ModelFamily):
 
         tensors = keras_inputs(inputs)
         units = output_units(task, num_classes)
-        hidden = dense_stack(
-            embedded(inputs, tensors, self.embedding_dim),
-            self.hidden_units,
-            self.activation,
-            self.dropout,
-            self.batch_normalization,
-        )
-        deep = keras.layers.Dense(units, name="deep")(hidden)
-        logits = keras.layers.Add(name="logits")([*self._wide(inputs, tensors, units), deep])
-        return keras.Model(tensors, head(logits, task), name="wide_and_deep")
-
-    def _wide(self, inputs: Sequence[ModelInput], tensors: dict[str, Any], units: int) -> list[Any]:
-        """Return the summands of the linear part: a weight per id is an embedding with one unit per output."""
-        import keras
-
-        parts = []
-        flat = keras.layers.Flatten(name="wide_flat")
-        dense = [each for each in inputs if not each.is_ids]
-        dense = [tensors[each.name] if len(each.shape) == 1 else flat(tensors[each.name]) for each in dense]
-        if dense:
-            joined = dense[0] if len(dense) == 1 else keras.layers.Concatenate(name="wide_dense")(dense)
-            parts.append(keras.layers.Dense(units, use_bias=False, name="wide_linear")(joined))
-        ids = [(each.name, tensors[each.name], each.cardinality) for each in inputs if each.cardinality is not None]
-        texts = {each.name for each in inputs if is_sequence(each)}
-        for name, tensor, size in [*ids, *self._crossed(inputs, tensors)]:
-            weights = keras.layers.Embedding(size, units, embeddings_initializer="zeros", name=f"{name}_wide")(tensor)
-            parts.append(mean_of_tokens(weights, tensor) if name in texts else keras.ops.sum(weights, axis=1))
-        return parts
+        hidden = dense_stack(embedded(inputs, tensors, self.embedding_dim), self, self.normalization)
+        wide = linear_parts(inputs, tensors, units, self.regularizer(), "wide")
+        for name, ids, size in self._crossed(inputs, tensors):
+            wide.append(keras.ops.sum(id_weights(ids, size, units, self.regularizer(), f"{name}_wide"), axis=1))
+        total = keras.layers.Add(name="logits")([*wide, logits(hidden, units, self, "deep")])
+        return keras.Model(tensors, head(total, task), name="wide_and_deep")
 
     def _crossed(self, inputs: Sequence[ModelInput], tensors: dict[str, Any]) -> list[tuple[str, Any, int]]:
         """Return name, ids and number of ids of every cross."""

@@ -65,8 +65,14 @@ def test_dropout_drops_whole_filters_and_hidden_outputs_in_training_alone():
     assert not layers(built(dropout=0.0), keras.layers.Dropout)
 
 
+def test_spatial_dropout_can_differ_from_that_of_hidden_layers():
+    model = built(dropout=0.5, spatial_dropout=0.25)
+    assert [layer.rate for layer in layers(model, keras.layers.SpatialDropout2D)] == [0.25, 0.25]
+    assert not layers(built(dropout=0.5, spatial_dropout=0.0), keras.layers.SpatialDropout2D)
+
+
 def test_batch_normalization_takes_the_place_of_the_bias():
-    normalized, plain = built(batch_normalization=True), built(batch_normalization=False)
+    normalized, plain = built(normalization="batch"), built(normalization="none")
     assert len(layers(normalized, keras.layers.BatchNormalization)) == 4
     assert not layers(plain, keras.layers.BatchNormalization)
     assert [layer.use_bias for layer in layers(normalized, keras.layers.Conv2D)] == [False] * 4
