@@ -5,6 +5,7 @@ export TF_USE_LEGACY_KERAS := 0
 .PHONY: help bootstrap data run test ablation bench lint format lock clean
 
 SPEC ?= taxi
+JOBS ?= 2
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | expand -t 12
@@ -18,8 +19,8 @@ data: bootstrap ## make data/, the data sets of the example specs (a second call
 run: bootstrap ## run the taxi pipeline from raw data to a served model; SPEC=... for another
 	@.venv/bin/sluice run $(SPEC)
 
-test: bootstrap data ## run all tests; TESTS="tests/unit -k cleaning" for some
-	@.venv/bin/python -m pytest -q $(TESTS)
+test: bootstrap data ## run all tests, two files at a time; TESTS="tests/unit -k cleaning" for some; JOBS=0 one by one
+	@.venv/bin/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 ablation: bootstrap data ## what each option for missing values and rare classes does to the score
 	@.venv/bin/python -m tests.bench.ablation

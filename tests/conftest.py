@@ -1,9 +1,13 @@
-"""Settings shared by all tests: a quiet TensorFlow, tiers by folder, light tiers first, and no silent skips in CI."""
+"""Settings shared by all tests: a quiet TensorFlow, tiers by folder, light tiers first, and no silent skips in CI.
+
+`make test` runs two processes (pytest-xdist), each a file at a time: what a file's tests share is made once.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +61,15 @@ def _skips_in_ci(config: pytest.Config) -> list[pytest.TestReport]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.exitstatus == pytest.ExitCode.OK and _skips_in_ci(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Keep what a worker left out, for the one process that prints; each of them looked at all tests."""
+    if told := getattr(node, "workeroutput", {}).get("left_out"):
+        node.config.stash[LEFT_OUT] = told
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
