@@ -18,6 +18,7 @@ from pipelines.commands.explain import explain
 from pipelines.commands.image import image
 from pipelines.commands.run import run
 from pipelines.commands.schedule import schedule
+from pipelines.commands.tensorboard import tensorboard
 from pipelines.spec import load_spec
 
 ROOT = click.option(
@@ -199,6 +200,7 @@ cli.add_command(check)
 cli.add_command(explain)
 cli.add_command(image)
 cli.add_command(schedule)
+cli.add_command(tensorboard)
 
 
 def main() -> None:

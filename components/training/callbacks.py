@@ -5,15 +5,76 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from components.engine.progress import report
 from components.errors import ComponentError
+from components.training.callback_config import ReduceLearningRateConfig
+from components.training.config import TrainingConfig
 from components.training.input_fn import EpochOrder
+from components.training.learning_rate import rate_of_last_step
+from components.training.objective import direction
 
 SECONDS_BETWEEN_REPORTS = 1.0
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """The callbacks that decide between epochs how training goes on; what they remember is part of a checkpoint.
+
+    Args:
+        callbacks: in the order in which they are called.
+        keeping: the one that holds the best weights; None keeps the last.
+    """
+
+    callbacks: tuple[keras.callbacks.Callback, ...]
+    keeping: keras.callbacks.EarlyStopping | None
+
+    @classmethod
+    def of(cls, config: TrainingConfig) -> Deciding:
+        """Return those that a spec asks for."""
+        found: list[keras.callbacks.Callback] = []
+        if config.reduce_learning_rate is not None:
+            found.append(_reducing(config.reduce_learning_rate))
+        best, early, keeping = config.best, config.early_stopping, None
+        same = best is not None and early is not None and (best.best, best.mode) == (early.monitor, early.mode)
+        if early is not None:
+            stopping = keras.callbacks.EarlyStopping(
+                monitor=early.monitor,
+                mode=_mode(early.mode, early.monitor),
+                patience=early.patience,
+                min_delta=early.min_delta,
+                restore_best_weights=same,
+            )
+            found.append(stopping)
+            keeping = stopping if same else None
+        if best is not None and keeping is None:
+            # never stops; a ModelCheckpoint would write a file each epoch, which a restart could not tell apart
+            keeping = keras.callbacks.EarlyStopping(
+                monitor=best.best, mode=_mode(best.mode, best.best), patience=config.epochs, restore_best_weights=True
+            )
+            found.append(keeping)
+        return cls(tuple(found), keeping)
+
+
+def _reducing(wanted: ReduceLearningRateConfig) -> keras.callbacks.Callback:
+    return keras.callbacks.ReduceLROnPlateau(
+        monitor=wanted.monitor,
+        mode=_mode(wanted.mode, wanted.monitor),
+        factor=wanted.factor,
+        patience=wanted.patience,
+        min_lr=wanted.minimum,
+        min_delta=wanted.min_delta,
+        cooldown=wanted.cooldown,
+    )
+
+
+def _mode(written: str, monitor: str) -> str:
+    """Return the direction; Keras' own guess knows only metrics that a model is compiled with."""
+    return direction(monitor) if written == "auto" else written
 
 
 class Watch(keras.callbacks.Callback):
@@ -68,7 +129,7 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         values = {name: float(value) for name, value in (logs or {}).items()}
         self._refuse_nan(values)
-        values.setdefault("learning_rate", float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)))
+        values.setdefault("learning_rate", rate_of_last_step(self.model.optimizer))
         seconds = round(time.perf_counter() - self._epoch_began, 3)
         self.history.append({"epoch": epoch + 1, **values, "seconds": seconds})
         shown = [f"{name} {values[name]:.4g}" for name in _shown(values)]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components import catalog
 from components.errors import ComponentError, Problem
-from components.features import ModelInput
+from components.features import ModelInput, Task
 from components.model.build import build_model
 from components.model.config import ModelConfig
 from components.model.custom import check_source, load_builder
+from components.training.callback_config import BestConfig
 from components.training.config import TrainingConfig
 from components.training.distribution import tpu_is_here
 from components.training.objective import monitored_names
 from components.training.optimizer import check_optimizer
+from components.training.user_callbacks import UserCallbacks
 from components.transform.config import GUESSED_SIZE
 
 MISTAKES = (NameError, AttributeError, ImportError, TypeError, NotImplementedError)
@@ -34,15 +36,35 @@ def check_before_run(
         inputs: what the model will about receive; without them no model is built.
     """
     training = TrainingConfig.model_validate(config["training"])
-    problems = [*check_optimizer(training.optimizer), *_check_devices(training)]
-    known = list(monitored_names(config["task"]))
-    if training.early_stopping is not None and training.early_stopping.monitor not in known:
-        watched = training.early_stopping.monitor
-        guess = catalog.nearest(watched, known)
-        remedy = f"Did you mean {guess!r}?" if guess else "Watch val_loss."
-        where = "training.early_stopping.monitor"
-        problems.append(Problem(where, repr(watched), f"one of {', '.join(known)}", remedy))
-    return [*problems, *_check_custom(config, base_dir, inputs)]
+    problems = [*check_optimizer(training), *_check_devices(training), *_check_monitors(training, config["task"])]
+    return [*problems, *_check_callbacks(training, config, base_dir), *_check_custom(config, base_dir, inputs)]
+
+
+def _check_monitors(training: TrainingConfig, task: Task) -> Iterator[Problem]:
+    """Yield names that the history does not have."""
+    known = list(monitored_names(task))
+    reducing, early = training.reduce_learning_rate, training.early_stopping
+    watched = {
+        "early_stopping.monitor": None if early is None else early.monitor,
+        "reduce_learning_rate.monitor": None if reducing is None else reducing.monitor,
+        "keep.best": training.keep.best if isinstance(training.keep, BestConfig) else None,
+    }
+    for option, name in watched.items():
+        if name is not None and name not in known:
+            guess = catalog.nearest(name, known)
+            remedy = f"Did you mean {guess!r}?" if guess else "Watch val_loss."
+            yield Problem(f"training.{option}", repr(name), f"one of {', '.join(known)}", remedy)
+
+
+def _check_callbacks(training: TrainingConfig, config: Mapping[str, Any], base_dir: str | None) -> list[Problem]:
+    """Return what is wrong with the user's callbacks; they are made once."""
+    if training.callbacks is None:
+        return []
+    try:
+        UserCallbacks(training.callbacks, config.get("callbacks_source") or "", base_dir)
+    except ComponentError as error:
+        return [_problem(error, "a function that makes Keras callbacks", training.callbacks.module)]
+    return []
 
 
 def _check_devices(training: TrainingConfig) -> list[Problem]:

@@ -7,50 +7,88 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.config import Section
+from components.training.callback_config import (
+    BestConfig,
+    CallbacksConfig,
+    EarlyStoppingConfig,
+    ReduceLearningRateConfig,
+)
 
-OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "ftrl", "lion")
+OPTIMIZERS = {
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "sgd": "SGD",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+    "ftrl": "Ftrl",
+    "lion": "Lion",
+    "nadam": "Nadam",
+    "adamax": "Adamax",
+    "adadelta": "Adadelta",
+    "adafactor": "Adafactor",
+    "lamb": "Lamb",
+    "muon": "Muon",
+}
+"""Name in a spec to the class of Keras."""
 
 
 class OptimizerConfig(Section):
     """A Keras optimizer by its name, with its arguments.
 
-    In YAML `adam` or `{adam: {learning_rate: 0.001}}`.
+    In YAML `adam` or `{adam: {learning_rate: 0.001}}`. The rate may be a schedule of Keras by its name, with a warm-up
+    before it: `learning_rate: {cosine_decay: {initial_learning_rate: 0.001}, warm_up: {epochs: 1}}`; see
+    `components.training.learning_rate`.
 
     Args:
-        name: one of adam, adamw, sgd, rmsprop, adagrad, ftrl, lion.
+        name: one of adam, adamw, sgd, rmsprop, adagrad, ftrl, lion, nadam, adamax, adadelta, adafactor, lamb, muon.
         arguments: keyword arguments of the Keras class; checked against it before the run.
     """
 
-    name: Literal["adam", "adamw", "sgd", "rmsprop", "adagrad", "ftrl", "lion"] = "adam"
+    name: Literal[
+        "adam",
+        "adamw",
+        "sgd",
+        "rmsprop",
+        "adagrad",
+        "ftrl",
+        "lion",
+        "nadam",
+        "adamax",
+        "adadelta",
+        "adafactor",
+        "lamb",
+        "muon",
+    ] = "adam"
     arguments: dict[str, Any] = {}
 
 
-class EarlyStoppingConfig(Section):
-    """Stop when the evaluation loss no longer improves; the best weights are kept.
+class GradientClippingConfig(Section):
+    """Limit gradients before each step; one of the three.
 
     Args:
-        patience: epochs without improvement to wait for.
-        min_delta: smallest change that counts as improvement.
-        monitor: name of the watched quantity in the Keras history.
+        norm: largest L2 norm of the gradient of one variable, over 0.
+        global_norm: largest L2 norm of all gradients together, over 0.
+        value: largest absolute value of a gradient's element, over 0.
+
+    Reference:
+        Pascanu, Mikolov and Bengio (2013): On the difficulty of training recurrent neural networks.
     """
 
-    patience: int = Field(default=3, ge=0)
-    min_delta: float = Field(default=0.0, ge=0)
-    monitor: str = "val_loss"
+    norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    global_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    value: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
+    @property
+    def only(self) -> tuple[str, float]:
+        """The one that is given, and its limit."""
+        ((name, limit),) = ((name, value) for name, value in self if value is not None)
+        return name, limit
 
-class ReduceLearningRateConfig(Section):
-    """Multiply the learning rate by `factor` when the evaluation loss stalls.
-
-    Args:
-        patience: epochs without improvement to wait for.
-        factor: what the learning rate is multiplied by.
-        minimum: the learning rate never goes below it.
-    """
-
-    patience: int = Field(default=2, ge=0)
-    factor: float = Field(default=0.5, gt=0, lt=1)
-    minimum: float = Field(default=0.0, ge=0)
+    @model_validator(mode="after")
+    def _one(self) -> GradientClippingConfig:
+        if sum(value is not None for _, value in self) != 1:
+            raise ValueError("one of norm, global_norm and value")
+        return self
 
 
 class FocalConfig(Section):
@@ -85,13 +123,27 @@ class TrainingConfig(Section):
 
     Args:
         epochs: passes over the training split.
-        batch_size: rows per step.
+        batch_size: rows per step, of all copies of the model together.
+        per_replica_batch_size: rows per step of each copy, instead of `batch_size`; the step has as many times more as
+            there are copies.
+        scale_learning_rate: `linear` multiplies learning rates by the number of copies, as their batch grows with
+            `per_replica_batch_size` (Goyal et al. 2017); None leaves them.
         optimizer: a Keras optimizer.
+        gradient_clipping: None limits no gradient.
+        weight_decay: part of each weight, times the learning rate, that is taken off at each step, from 0 (Loshchilov
+            and Hutter 2019); None leaves it to the optimizer.
+        gradient_accumulation: batches whose gradients are averaged before a step is made.
         strategy: `auto` takes every local GPU there is; `none` stays on one device; `mirrored` copies the model to all
             local GPUs; `multi_worker` trains in as many processes or pods as `resources.trainer.workers` says; `tpu`
             takes the TPU slice of its pool.
         early_stopping: None trains all epochs.
+        keep: weights of which epoch the model ends with: `best`, or `{best: val_auc}` by another name than the loss of
+            the eval split; `last`; `auto` is the best with early stopping, by what it watches, and the last without.
         reduce_learning_rate: None keeps the learning rate.
+        callbacks: the user's own.
+        precision: `mixed_bfloat16` and `mixed_float16` compute in 16 bits and keep weights in 32; what is exported
+            computes in 32 bits.
+        jit_compile: compile the step with XLA; `auto` does so where Keras does, on one device.
         steps_per_execution: training steps per call into TensorFlow; `auto` chooses by the number of steps.
         seed: of weights, shuffling and dropout.
         tensorboard: write TensorBoard logs beside the model run.
@@ -100,28 +152,49 @@ class TrainingConfig(Section):
             `{CLASS: WEIGHT}` names those that do not count 1 (0 and 1 are the classes of a binary task). Also the loss
             of the eval split, which early stopping watches, is weighted.
         loss: `auto` is cross-entropy, and mean squared error for regression; or `focal`.
+        label_smoothing: part of each label that is spread evenly over all classes, 0 to below 1 (Szegedy et al. 2016).
         correct_probabilities: the exported model undoes what class weights and the focal loss do to its probabilities,
             which else are far from what really happens. See `components.training.calibration`.
     """
 
     epochs: int = Field(default=10, ge=1)
     batch_size: int = Field(default=512, ge=1)
+    per_replica_batch_size: int | None = Field(default=None, ge=1)
+    scale_learning_rate: Literal["linear"] | None = None
     optimizer: OptimizerConfig = OptimizerConfig()
+    gradient_clipping: GradientClippingConfig | None = None
+    weight_decay: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    gradient_accumulation: int = Field(default=1, ge=1)
     strategy: Literal["auto", "none", "mirrored", "multi_worker", "tpu"] = "auto"
     early_stopping: EarlyStoppingConfig | None = None
+    keep: Literal["auto", "best", "last"] | BestConfig = "auto"
     reduce_learning_rate: ReduceLearningRateConfig | None = None
+    callbacks: CallbacksConfig | None = None
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    jit_compile: bool | Literal["auto"] = "auto"
     steps_per_execution: int | Literal["auto"] = "auto"
     seed: int = Field(default=0, ge=0)
     tensorboard: bool = True
     cache: Literal["auto", "always", "never"] = "auto"
     class_weights: Literal["balanced"] | dict[str, ClassWeight] | None = None
     loss: Literal["auto"] | LossConfig = "auto"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     correct_probabilities: bool = True
 
     @property
     def focal(self) -> FocalConfig | None:
         """The parameters of the focal loss, when that is the loss."""
         return self.loss.focal if isinstance(self.loss, LossConfig) else None
+
+    @property
+    def best(self) -> BestConfig | None:
+        """What decides which epoch's weights are kept; None keeps the last."""
+        if isinstance(self.keep, BestConfig):
+            return self.keep
+        if self.keep == "last" or (self.keep == "auto" and self.early_stopping is None):
+            return None
+        early = self.early_stopping
+        return BestConfig() if early is None else BestConfig(best=early.monitor, mode=early.mode)
 
     @field_validator("loss", mode="before")
     @classmethod

@@ -48,9 +48,6 @@ class Distribution:
             >>> Distribution().steps_per_execution("auto", 1000), Distribution().steps_per_execution("auto", 7)
             (50, 7)
         """
-        if self.strategy is not None and self.share is None:
-            # Keras 3's fit under a MirroredStrategy cannot carry the results of several steps out of its loop.
-            return 1
         return max(1, min(steps, STEPS_PER_EXECUTION if wanted == "auto" else wanted))
 
     def wait_for_all(self) -> None:
@@ -103,7 +100,9 @@ def choose_distribution(strategy: Literal["auto", "none", "mirrored", "multi_wor
     note = ""
     if len(devices) == 1:
         note = f"strategy mirrored copies the model to one device only ({devices[0].name}); strategy none is faster"
-    return Distribution(tf.distribute.MirroredStrategy([device.name for device in devices]), len(devices), note)
+    copies = len(devices)
+    mirrored = tf.distribute.MirroredStrategy([device.name for device in devices])
+    return Distribution(mirrored, copies, note, Share(0, copies, copies))
 
 
 def join(cluster: Cluster) -> Distribution:

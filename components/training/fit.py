@@ -15,11 +15,15 @@ from components.features import Task
 from components.training import objective
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution, choose_distribution
+from components.training.effective import Effective, check_output, precision
 from components.training.input_fn import EpochOrder, Split, evaluation_dataset, training_dataset
+from components.training.learning_rate import without_ours
 from components.training.optimizer import make_optimizer
 
 if TYPE_CHECKING:
     import keras
+
+    from components.training.user_callbacks import UserCallbacks
 
 EVALUATION_BATCH_SIZE = 4096
 """Rows per step of the evaluation split; larger than training batches, since nothing is learnt from them."""
@@ -35,6 +39,7 @@ class Places:
         log_folder: where TensorBoard logs go; None writes none.
         keep: called with the folder after each checkpoint, to bring it to where it outlives this machine.
         distribution: where a worker that has joined others fits; None chooses by `training.strategy`.
+        own: callbacks of the user's.
     """
 
     runtime: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +47,7 @@ class Places:
     log_folder: Path | None = None
     keep: Callable[[Path], None] | None = None
     distribution: Distribution | None = None
+    own: UserCallbacks | None = None
 
 
 @dataclass
@@ -49,12 +55,13 @@ class FitResult:
     """A fitted model and how it came about.
 
     Args:
-        model: with the weights of the best epoch under early stopping, else of the last one.
+        model: with the weights of the epoch that `training.keep` chooses; it computes in float32.
         epochs: one dictionary per epoch: `epoch`, `loss`, `val_loss`, metrics, `learning_rate`, `seconds`.
         resumed_from_epoch: epochs that an earlier attempt had finished.
         best_epoch: epoch whose weights the model has.
         seconds: duration of this attempt.
         steps_per_second: training steps per second, tracing not counted.
+        settings: what options came to: rows of a whole batch, copies of the model, and so on.
         notes: what the user should know.
     """
 
@@ -64,6 +71,7 @@ class FitResult:
     best_epoch: int
     seconds: float
     steps_per_second: float
+    settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def history(self) -> dict[str, Any]:
@@ -75,6 +83,7 @@ class FitResult:
             "seconds": round(self.seconds, 3),
             "steps_per_second": round(self.steps_per_second, 1),
             "parameters": int(self.model.count_params()),
+            "settings": self.settings,
             "notes": self.notes,
         }
 
@@ -107,23 +116,30 @@ def fit(
     places = places or Places()
     keras.utils.set_random_seed(config.seed)
     distribution = places.distribution or choose_distribution(config.strategy)
+    effective = Effective.of(config, distribution, train.rows)
+    config = effective.config
     distribution.check_batch(config.batch_size)
     if distribution.note:
         report(places.runtime, "Trainer", distribution.note)
     with distribution.scope():
-        model = build()
-        compile_model(model, config, task, train, distribution)
+        with precision(config.precision):
+            model = build()
+        check_output(model, train.inputs, config.precision)
+        compile_model(model, effective, task, train, distribution)
         began = time.perf_counter()
         fitting = _Fitting(config, places, distribution)
         done = fitting.checkpoint.restore(model)
     if done:
         report(places.runtime, "Trainer", f"resumed after epoch {done}", done=done, total=config.epochs)
+    settings = effective.settings(jit_compiled=bool(distribution.share is None and model.jit_compile))
     if distribution.share is None:
         fitting.run(model, done, train, evaluation)
-        _with_plain_loss(model, task, distribution)
     else:
         fitting.run_together(model, done, train, evaluation, task)
-        model = _alone(build, model, config)
+    if distribution.share is not None or config.precision != "float32":
+        model = _alone(build, model, effective)
+    else:
+        _as_keras_knows_it(model, task)
     return FitResult(
         model,
         fitting.history,
@@ -131,37 +147,52 @@ def fit(
         fitting.best_epoch,
         time.perf_counter() - began,
         fitting.watch.steps_per_second,
+        settings,
         [distribution.note] if distribution.note else [],
     )
 
 
 def compile_model(
-    model: keras.Model, config: TrainingConfig, task: Task, train: Split, distribution: Distribution
+    model: keras.Model, effective: Effective, task: Task, train: Split, distribution: Distribution
 ) -> None:
-    """Compile a model for its task; metrics are weighted where there are weights."""
+    """Compile a model for its task; metrics are weighted where there are weights.
+
+    Raises:
+        ComponentError: XLA was asked for, and a layer cannot be compiled with it.
+    """
+    config = effective.config
     model.compile(
-        optimizer=make_optimizer(config.optimizer),
+        optimizer=make_optimizer(config, effective.length, effective.rate_factor),
         loss=objective.loss(task, config, mixed=train.mixes_labels),
         metrics=None if train.weighted else objective.metrics(task, mixed=train.mixes_labels),
         weighted_metrics=objective.metrics(task, mixed=train.mixes_labels) if train.weighted else None,
         steps_per_execution=distribution.steps_per_execution(
             config.steps_per_execution, train.steps(config.batch_size)
         ),
+        jit_compile=config.jit_compile,
     )
+    if config.jit_compile is True and not model.jit_compile:
+        layers = [each.name for each in model._flatten_layers() if not each.supports_jit]  # noqa: SLF001 - no public one
+        raise ComponentError(
+            f"XLA cannot compile the model: {', '.join(layers)} does not support it.",
+            spec_path="training.jit_compile",
+            remedy="Set it to auto, which leaves XLA out where a layer cannot be compiled.",
+        )
 
 
-def _with_plain_loss(model: keras.Model, task: Task, distribution: Distribution) -> None:
-    """Forget a loss of ours: a model file that names it could be loaded only where Sluice is."""
+def _as_keras_knows_it(model: keras.Model, task: Task) -> None:
+    """Forget a loss and a schedule of ours: a model file that names them could be loaded only where Sluice is."""
+    without_ours(model.optimizer)
     if not type(model.loss).__module__.startswith("keras."):
-        with distribution.scope():
-            model.compile(optimizer=model.optimizer, loss=objective.loss(task))
+        model.compile(optimizer=model.optimizer, loss=objective.loss(task))
 
 
-def _alone(build: Callable[[], keras.Model], model: keras.Model, config: TrainingConfig) -> keras.Model:
-    """Return the model as one process has it: what is exported must not know of a strategy."""
+def _alone(build: Callable[[], keras.Model], model: keras.Model, effective: Effective) -> keras.Model:
+    """Return the model as one process has it in float32: what is exported must not know of a strategy."""
     copy = build()
     copy.set_weights(model.get_weights())
-    copy.compile(optimizer=make_optimizer(config.optimizer))
+    copy.compile(optimizer=make_optimizer(effective.config, effective.length, effective.rate_factor))
+    without_ours(copy.optimizer)
     return copy
 
 
@@ -171,52 +202,41 @@ class _Fitting:
     def __init__(self, config: TrainingConfig, places: Places, distribution: Distribution) -> None:
         import keras
 
-        from components.training.callbacks import Watch
+        from components.training.callbacks import Deciding, Watch
         from components.training.checkpoint import Checkpoint
 
         self.config = config
         self.distribution = distribution
+        self.own = places.own
         self.history: list[dict[str, Any]] = []
         self.order = EpochOrder(config.seed)
         self.watch = Watch(places.runtime, self.order, config.epochs, self.history)
-        self.stopping: keras.callbacks.EarlyStopping | None = None
-        deciding: list[keras.callbacks.Callback] = []
-        if config.reduce_learning_rate is not None:
-            wanted = config.reduce_learning_rate
-            deciding.append(
-                keras.callbacks.ReduceLROnPlateau(
-                    monitor="val_loss",
-                    factor=wanted.factor,
-                    patience=wanted.patience,
-                    min_lr=wanted.minimum,
-                    min_delta=0,
-                )
-            )
-        if config.early_stopping is not None:
-            early = config.early_stopping
-            self.stopping = keras.callbacks.EarlyStopping(
-                monitor=early.monitor, patience=early.patience, min_delta=early.min_delta, restore_best_weights=True
-            )
-            deciding.append(self.stopping)
+        self.deciding = Deciding.of(config)
         self.checkpoint = Checkpoint(
-            places.checkpoint_folder, self.history, deciding, writes=distribution.is_chief, keep=places.keep
+            places.checkpoint_folder,
+            self.history,
+            self.deciding.callbacks,
+            writes=distribution.is_chief,
+            keep=places.keep,
         )
         logging: list[keras.callbacks.Callback] = []
         if places.log_folder is not None:
             # profile_batch and write_graph off: both cost seconds and megabytes that a table model does not repay.
             logging.append(keras.callbacks.TensorBoard(str(places.log_folder), write_graph=False, profile_batch=0))
-        self.callbacks = [self.watch, *logging, *deciding, self.checkpoint]
+        own = [] if places.own is None else places.own.callbacks
+        self.callbacks = [self.watch, *logging, *own, *self.deciding.callbacks, self.checkpoint]
 
     @property
     def best_epoch(self) -> int:
         """The epoch, from 1, whose weights the model has."""
-        if self.stopping is not None and self.stopping.best_weights is not None:
-            return int(self.stopping.best_epoch) + 1
+        keeping = self.deciding.keeping
+        if keeping is not None and keeping.best_weights is not None:
+            return int(keeping.best_epoch) + 1
         return len(self.history)
 
     def run(self, model: keras.Model, done: int, train: Split, evaluation: Split) -> None:
         """Fit from epoch `done` on; when the checkpoint was the last one, only its best weights are put back."""
-        with self._memory_errors():
+        with self._explained():
             model.fit(
                 training_dataset(train, self.config.batch_size, self.order),
                 epochs=self.config.epochs,
@@ -240,9 +260,11 @@ class _Fitting:
             evaluation_size + -evaluation_size % distribution.replicas,
             distribution.steps_per_execution(config.steps_per_execution, train.steps(config.batch_size)),
         )
-        with self._memory_errors():
+        with self._explained():
             loss = objective.loss(task, config, mixed=train.mixes_labels)
-            loop = SynchronousLoop(model, distribution, task, loss, mixed=train.mixes_labels)
+            loop = SynchronousLoop(
+                model, distribution, task, loss, mixed=train.mixes_labels, clipping=config.gradient_clipping
+            )
             if not loop.agree(schedule.first_epoch):
                 raise ComponentError(
                     f"This worker would go on after epoch {schedule.first_epoch}, and another one after another epoch.",
@@ -255,11 +277,12 @@ class _Fitting:
         return self.config.epochs if self.checkpoint.finished else done
 
     @contextlib.contextmanager
-    def _memory_errors(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         import tensorflow as tf
 
         try:
-            yield
+            with contextlib.nullcontext() if self.own is None else self.own.explained():
+                yield
         except tf.errors.ResourceExhaustedError as error:
             raise ComponentError(
                 f"There was not enough memory for batches of {self.config.batch_size} rows.",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from components.errors import ComponentError
 from components.features import Task
 from components.training import objective
+from components.training.config import GradientClippingConfig
 from components.training.distribution import Distribution
 from components.training.input_fn import EpochOrder, Split
 from components.training.shares import Batches, shared_evaluation_dataset, shared_training_dataset
@@ -55,6 +56,7 @@ class SynchronousLoop:
         task: decides the metrics.
         loss: what is minimized; it is the loop's own afterwards.
         mixed: labels of training can lie between the classes.
+        clipping: limits the gradient of the whole batch; the optimizer's own would limit that of each copy.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class SynchronousLoop:
         loss: keras.losses.Loss,
         *,
         mixed: bool = False,
+        clipping: GradientClippingConfig | None = None,
     ) -> None:
         import keras
 
@@ -74,6 +77,9 @@ class SynchronousLoop:
         self.share = distribution.share
         self.strategy = distribution.strategy
         self.loss = loss
+        self.clipping = clipping
+        # A gradient that is not finite must be so in all copies: else only some of them would skip the step.
+        self._sums_first = clipping is not None or isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         # Keras's mean would be over the rows of one copy.
         self.loss.reduction = "sum"
         with distribution.scope():
@@ -195,12 +201,48 @@ class SynchronousLoop:
     def _training_step(self, batch: dict[str, Any]) -> Any:
         import tensorflow as tf
 
+        optimizer = self.model.optimizer
         with tf.GradientTape() as tape:
             loss = self._loss(batch, training=True)
+            scaled = optimizer.scale_loss(loss)
         variables = self.model.trainable_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        self.model.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        gradients = tape.gradient(scaled, [variable.value for variable in variables])
+        if self._sums_first:
+            gradients = self._clipped(self._summed(gradients))
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return loss
+
+    def _summed(self, gradients: Sequence[Any]) -> list[Any]:
+        """Return the gradients of the whole batch, the same in every copy."""
+        import tensorflow as tf
+
+        dense = [None if each is None else tf.convert_to_tensor(each) for each in gradients]
+        found = tf.distribute.get_replica_context().all_reduce("SUM", [each for each in dense if each is not None])
+        following = iter(found)
+        return [None if each is None else next(following) for each in dense]
+
+    def _clipped(self, gradients: Sequence[Any]) -> list[Any]:
+        """Return this copy's part of the gradients after clipping: the optimizer adds the copies' parts."""
+        import tensorflow as tf
+
+        copies = self.strategy.num_replicas_in_sync
+        given = [each for each in gradients if each is not None]
+        if self.clipping is not None:
+            name, limit = self.clipping.only
+            # loss scaling multiplies gradients, and with them what they may be
+            limit = self.model.optimizer.scale_loss(tf.constant(limit, tf.float32))
+            match name:
+                case "norm":
+                    given = [tf.clip_by_norm(each, limit) for each in given]
+                case "global_norm":
+                    given = tf.clip_by_global_norm(given, limit)[0]
+                case _:
+                    # what is not finite stays so: loss scaling must see it
+                    given = [
+                        tf.where(tf.math.is_finite(each), tf.clip_by_value(each, -limit, limit), each) for each in given
+                    ]
+        following = iter(given)
+        return [None if each is None else next(following) / copies for each in gradients]
 
     def _evaluation_step(self, batch: dict[str, Any]) -> Any:
         return self._loss(batch, training=False)

@@ -42,6 +42,30 @@ def between_two(inner: keras.losses.Loss) -> keras.losses.Loss:
     return MixedBinaryLoss(name=inner.name)
 
 
+def smoothed(inner: keras.losses.Loss, smoothing: float) -> keras.losses.Loss:
+    """Return a loss to which every label is a share of all classes: `1 - smoothing` its own, the rest spread evenly.
+
+    Args:
+        inner: takes shares: see `is_mixed` for a multiclass task, and `between_two` for a binary one.
+        smoothing: what is spread, over 0 and below 1.
+
+    Reference:
+        Szegedy, Vanhoucke, Ioffe, Shlens, Wojna (2016): Rethinking the inception architecture for computer vision.
+    """
+    import keras
+
+    class SmoothedLoss(keras.losses.Loss):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            classes = y_pred.shape[-1]
+            if classes > 1 and not is_mixed(y_true, y_pred):
+                labels = keras.ops.cast(keras.ops.reshape(y_true, [-1]), "int32")
+                y_true = keras.ops.one_hot(labels, classes, dtype=y_pred.dtype)
+            share = keras.ops.cast(y_true, y_pred.dtype) * (1 - smoothing) + smoothing / max(classes, 2)
+            return inner.call(share, y_pred)
+
+    return SmoothedLoss(name=inner.name)
+
+
 def binary_metrics() -> list[Any]:
     """Return the metrics of a binary task that take a label as the nearer class."""
     import keras

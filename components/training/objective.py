@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from components.features import Task
 from components.training import mixed_labels
@@ -30,17 +30,32 @@ def monitored_names(task: Task) -> tuple[str, ...]:
     return tuple(prefix + name for name in ("loss", *METRICS[task]) for prefix in ("", "val_"))
 
 
+_FALLING = ("loss", "rmse", "mae")
+
+
+def direction(name: str) -> Literal["min", "max"]:
+    """Return whether a quantity of the history should fall or rise.
+
+    Example:
+        >>> direction("val_loss"), direction("val_auc")
+        ('min', 'max')
+    """
+    return "min" if name.removeprefix("val_") in _FALLING else "max"
+
+
 def loss(task: Task, config: TrainingConfig | None = None, *, mixed: bool = False) -> keras.losses.Loss:
     """Return the loss of a task.
 
     Args:
         task: decides which one.
-        config: focal loss and class weights, those by class id; None takes neither.
+        config: focal loss, label smoothing and class weights, those by class id; None takes none of them.
         mixed: labels of training can lie between the classes.
     """
     import keras
 
     focal = None if config is None else config.focal
+    smoothing = 0.0 if config is None else config.label_smoothing
+    mixed = mixed or smoothing > 0
     found: keras.losses.Loss
     match task:
         case "binary_classification":
@@ -55,7 +70,8 @@ def loss(task: Task, config: TrainingConfig | None = None, *, mixed: bool = Fals
         if not isinstance(weights, dict):
             raise TypeError("class weights must be resolved to ids first; see components.training.class_weights")
         found = _weighted(found, [weights[str(at)] for at in range(len(weights))])
-    return mixed_labels.between_two(found) if mixed and task == "binary_classification" else found
+    found = mixed_labels.between_two(found) if mixed and task == "binary_classification" else found
+    return mixed_labels.smoothed(found, smoothing) if smoothing else found
 
 
 def _binary_focal(focal: FocalConfig) -> keras.losses.Loss:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -23,10 +24,12 @@ from components.training.launch import launch
 if TYPE_CHECKING:
     from components.training.calibration import Correction
     from components.training.fit import Places
+    from components.training.user_callbacks import UserCallbacks
 
 MODEL_FILE = "model.keras"
 SAMPLE_FILE = "sample.json"
 HISTORY_FILE = "history.json"
+HISTORY_TABLE = "history.csv"
 LOG_FOLDER = "tensorboard"
 
 
@@ -99,14 +102,23 @@ def _places(job: Job, config: TrainingConfig, distribution: Any, keep: Callable[
     from components.training.remote_checkpoint import RemoteCheckpoint
 
     if distribution is not None and not distribution.is_chief:
-        return Places({}, job.checkpoint_folder, distribution=distribution)
+        own = _own_callbacks(job, config)
+        return Places({}, job.checkpoint_folder, distribution=distribution, own=own)
     remote = RemoteCheckpoint.of(job)
     if remote is not None and job.checkpoint_folder is not None:
         if distribution is None:  # to several workers their launcher brings it: all must find the same
             remote.fetch(job.checkpoint_folder)
         keep = keep or remote.keep
     logs = job.run_folder / LOG_FOLDER if config.tensorboard else None
-    return Places(job.runtime, job.checkpoint_folder, logs, keep, distribution)
+    return Places(job.runtime, job.checkpoint_folder, logs, keep, distribution, _own_callbacks(job, config))
+
+
+def _own_callbacks(job: Job, config: TrainingConfig) -> UserCallbacks | None:
+    from components.training.user_callbacks import UserCallbacks
+
+    if config.callbacks is None:
+        return None
+    return UserCallbacks(config.callbacks, job.config.get("callbacks_source") or "", job.runtime.get("base_dir"))
 
 
 def _forget_checkpoint(job: Job) -> None:
@@ -163,6 +175,7 @@ def _write_facts(job: Job, result: Any, splits: dict[str, Any]) -> None:
     history = result.history()
     job.run_folder.mkdir(parents=True, exist_ok=True)
     (job.run_folder / HISTORY_FILE).write_text(json.dumps(history, indent=1))
+    _write_table(job.run_folder / HISTORY_TABLE, result.epochs)
     last = result.epochs[result.best_epoch - 1] if result.epochs else {}
     summary = {
         "rows": {name: split.rows for name, split in splits.items()},
@@ -172,3 +185,11 @@ def _write_facts(job: Job, result: Any, splits: dict[str, Any]) -> None:
         **{name: value for name, value in history.items() if name != "epochs"},
     }
     (job.model_folder / "summary.json").write_text(json.dumps(summary, indent=1))
+
+
+def _write_table(path: Path, epochs: list[dict[str, Any]]) -> None:
+    """Write one row per epoch; those of a run that was cut off are there too, which Keras' CSVLogger would not know."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(dict.fromkeys(name for epoch in epochs for name in epoch)))
+        table.writeheader()
+        table.writerows(epochs)

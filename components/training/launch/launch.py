@@ -26,7 +26,7 @@ def launch(job: Job) -> None:
     """
     workers = _workers(job.runtime)
     batch_size = int(job.config["training"]["batch_size"])
-    if batch_size % workers:
+    if job.config["training"].get("per_replica_batch_size") is None and batch_size % workers:
         nearest = max(1, round(batch_size / workers)) * workers
         raise ComponentError(
             f"A batch of {batch_size} rows cannot be shared equally by {workers} workers.",

@@ -9,7 +9,7 @@ import pytest
 
 from components.features import FeatureKind, ModelInput
 from components.training.check import check_before_run
-from components.training.config import TrainingConfig
+from components.training.config import OPTIMIZERS, TrainingConfig
 from components.transform.config import TransformConfig
 
 BUILD = "def build(inputs, task, num_classes):\n    raise RuntimeError('is not called')\n"
@@ -24,7 +24,7 @@ def config(training: dict[str, Any] | None = None, model: dict[str, Any] | None 
     }
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop", "adagrad", "ftrl", "lion"])
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
 def test_every_optimizer_can_be_made(name: str):
     assert check_before_run(config({"optimizer": {name: {"learning_rate": 0.01}}})) == []
 
@@ -46,6 +46,14 @@ def test_every_optimizer_can_be_made(name: str):
         ({"optimizer": {"adam": {"learning_rate": "fast"}}}, "training.optimizer.adam.learning_rate", "got 'fast'"),
         ({"optimizer": {"sgd": {"momentum": 3}}}, "training.optimizer.sgd", "momentum"),
         ({"early_stopping": {"monitor": "val_acu"}}, "training.early_stopping.monitor", "Did you mean 'val_auc'"),
+        ({"keep": {"best": "val_acu"}}, "training.keep.best", "Did you mean 'val_auc'"),
+        ({"reduce_learning_rate": {"monitor": "los"}}, "training.reduce_learning_rate.monitor", "Did you mean 'loss'"),
+        (
+            {"optimizer": {"adam": {"clipnorm": 1}}},
+            "training.optimizer.adam.clipnorm",
+            "Set training.gradient_clipping",
+        ),
+        ({"optimizer": {"adam": {"use_ema": True}}}, "training.optimizer.adam.use_ema", "Remove it: averages would"),
         ({"early_stopping": {"monitor": "val_rmse"}}, "training.early_stopping.monitor", "expected one of loss, val_l"),
     ],
 )

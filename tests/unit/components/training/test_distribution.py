@@ -146,7 +146,6 @@ def test_a_batch_that_the_copies_cannot_share_is_refused():
 
 def test_the_loop_takes_several_steps_per_call_where_keras_cannot():
     assert Distribution(object(), 2, share=Share(0, 1, 2)).steps_per_execution("auto", 100) == 50
-    assert Distribution(object(), 2).steps_per_execution("auto", 100) == 1
 
 
 PROGRAM = """

@@ -7,68 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from sklearn import datasets
 
-from components.engine.examples import ExampleWriter, encode_examples
+from components.engine.examples import ExampleWriter
 from components.errors import ComponentError
-from components.features import LABEL, WEIGHT, ModelInput
-from components.model.families.mlp import Mlp
-from components.training.config import TrainingConfig
+from components.features import LABEL, WEIGHT
 from components.training.distribution import Distribution
-from components.training.fit import FitResult, Places, fit
-from components.training.input_fn import Split, open_split
-
-NAMES = [f"measurement_{index}" for index in range(30)]
-INPUTS = (*(ModelInput(name, "float32") for name in NAMES), ModelInput("size", "int64", cardinality=10))
-
-
-def write(folder: Path, columns: dict[str, Any]) -> str:
-    with ExampleWriter(folder) as writer:
-        writer.write(encode_examples(pa.RecordBatch.from_pydict(columns)))
-    return str(folder)
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the tumour data as transformed examples, two thirds for training."""
-    data, target = datasets.load_breast_cancer(return_X_y=True)
-    scaled = ((data - data.mean(0)) / data.std(0)).astype("float32")
-    size = np.digitize(scaled[:, 0], np.quantile(scaled[:, 0], np.linspace(0, 1, 11)[1:-1]))
-    root = tmp_path_factory.mktemp("tumours")
-    found = {}
-    for split, rows in (("train", slice(0, 400)), ("eval", slice(400, None))):
-        columns: dict[str, Any] = {name: scaled[rows, index] for index, name in enumerate(NAMES)}
-        columns |= {"size": size[rows], LABEL: target[rows], WEIGHT: (1 + 99 * target[rows]).astype("float32")}
-        found[split] = write(root / f"Split-{split}", columns)
-    return found
-
-
-def splits(folders: dict[str, str], **options: Any) -> tuple[Split, Split]:
-    train, evaluation = (
-        open_split(folders[name], INPUTS, "binary_classification", 2, **options) for name in ("train", "eval")
-    )
-    return train, evaluation
-
-
-def build():
-    return Mlp(hidden_units=(16,), dropout=0.2).build(INPUTS, "binary_classification", 2)
-
-
-def train(folders: dict[str, str], places: Places | None = None, weighted: bool = False, **options: Any) -> FitResult:
-    given = {"epochs": 3, "batch_size": 64, "tensorboard": False, "optimizer": {"adam": {"learning_rate": 0.01}}}
-    config = TrainingConfig.model_validate({**given, **options})
-    data = splits(folders, cache=config.cache, weighted=weighted)
-    return fit(build, config, "binary_classification", *data, places)
-
-
-def weights(result: FitResult) -> list[np.ndarray]:
-    return result.model.get_weights()
-
-
-def same(one: FitResult, other: FitResult) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+from components.training.fit import Places
+from components.training.input_fn import open_split
+from tests.factories.tumours import INPUTS, NAMES, same, splits, train, write
 
 
 def test_it_learns_and_its_history_says_so(folders: dict[str, str]):
@@ -258,6 +205,6 @@ def test_mirrored_on_one_device_works_and_says_what_it_costs(folders: dict[str, 
     assert train(folders, strategy="auto", epochs=1).notes == []
 
 
-def test_steps_per_execution_is_one_under_a_strategy():
-    assert Distribution(strategy=object()).steps_per_execution("auto", 100) == 1
+def test_steps_per_execution_are_at_most_those_of_an_epoch():
     assert Distribution().steps_per_execution(8, 100) == 8
+    assert Distribution().steps_per_execution(8, 3) == 3
