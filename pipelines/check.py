@@ -1,4 +1,4 @@
-"""`sluice check`: a sample through cleaning and transform, and what in it gives the answer away."""
+"""`sluice check`: a sample through cleaning and transform, what in it gives the answer away, and its wrong labels."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pipelines.spec import PipelineSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from components.data.label_noise import LabelNoise
     from components.data.leakage import Finding, Rows
     from components.data.overlap import Overlap
 
@@ -30,6 +31,7 @@ class Checked:
         overlap: how many eval rows are train rows again.
         findings: what was seen, suspects first.
         inputs: how many model inputs were looked at; None when the transform graph was left out.
+        noise: labels that look wrong; None when the transform graph was left out.
     """
 
     sample: sampling.Sample
@@ -37,6 +39,7 @@ class Checked:
     overlap: Overlap
     findings: tuple[Finding, ...]
     inputs: int | None
+    noise: LabelNoise | None
 
     @property
     def suspects(self) -> int:
@@ -56,23 +59,28 @@ def check(pipeline: Pipeline, rows: int = sampling.ROWS, *, with_transform: bool
         ComponentError: a step failed, or left no row.
         SpecError: the data are not there, or do not fit the spec.
     """
-    from components.data import leakage
+    from components.data import label_noise, leakage
     from components.data.overlap import overlap
 
     pipeline.check_data()
     sample = sampling.read_sample(pipeline.spec, pipeline.data_path, rows)
-    cleaned = {name: split.batch for name, split in sampling.clean(pipeline.spec, sample)[0].items()}
+    kept_rows = sampling.clean(pipeline.spec, sample)[0]
+    cleaned = {name: split.batch for name, split in kept_rows.items()}
     looked = _rows(pipeline.spec, cleaned)
     found = leakage.findings(looked)
-    inputs = None
+    inputs, noise = None, None
     if with_transform:
         values = _transformed(pipeline, cleaned)
         inputs = len(pipeline.spec.transform.chains)
         empty = {finding.column for finding in found if finding.where == f"data.features.{finding.column}"}
         found += [each for each in _input_findings(pipeline.spec, values, looked) if each.column not in empty]
+        numbers = {name: sample.numbers[name][split.numbers] for name, split in kept_rows.items()}
+        noise = _label_noise(pipeline.spec, values, looked, numbers)
+        found += [each for each in [label_noise.finding(noise, looked.label_name)] if each is not None]
     kept = {name: batch.num_rows for name, batch in cleaned.items()}
     ordered = sorted(found, key=lambda finding: finding.level != "suspect")
-    return Checked(sample, kept, overlap(looked.splits, looked.features, looked.label), tuple(ordered), inputs)
+    shared = overlap(looked.splits, looked.features, looked.label)
+    return Checked(sample, kept, shared, tuple(ordered), inputs, noise)
 
 
 def _rows(spec: PipelineSpec, cleaned: Mapping[str, pa.RecordBatch]) -> Rows:
@@ -163,3 +171,26 @@ def _input_findings(spec: PipelineSpec, values: Mapping[str, Mapping[str, Any]],
             yield Finding(
                 "suspect", name, where, seen, "Is it known when a prediction is asked for? If not, take it out."
             )
+
+
+def _label_noise(
+    spec: PipelineSpec, values: Mapping[str, Mapping[str, Any]], rows: Rows, numbers: Mapping[str, Any]
+) -> LabelNoise:
+    """Return which labels of both splits look wrong by the inputs that training would read."""
+    import numpy as np
+    import pyarrow as pa
+
+    from components.data import label_noise
+    from components.features import out_of_fold_name
+
+    splits = list(values)
+    inputs = {}
+    for name in spec.transform.chains:
+        # an input that is made of labels must not hold that of its own row, nor does it in training
+        parts = [made.get(out_of_fold_name(name), made[name]) for made in values.values()]
+        inputs[name] = np.concatenate(parts)
+    kinds = {rows.label[split].type for split in splits} - {pa.null()}
+    labels = [rows.label[split].cast(next(iter(kinds))) if kinds else rows.label[split] for split in splits]
+    return label_noise.look(
+        inputs, pa.concat_arrays(labels), np.concatenate([numbers[split] for split in splits]), rows.task
+    )

@@ -32,11 +32,13 @@ class Sample:
 
     Args:
         splits: `train` and `eval`, in the order of the data; flat columns as the examples have them.
+        numbers: split to the number of each of its rows in the raw data, from 1; rows in quarantine do not count.
         seen: rows that were gone through.
         complete: False where the data are so large that only a part was gone through.
     """
 
     splits: Mapping[str, pa.RecordBatch]
+    numbers: Mapping[str, np.ndarray]
     seen: int
     complete: bool
 
@@ -95,9 +97,11 @@ def read_sample(spec: PipelineSpec, data_path: str, rows: int = ROWS) -> Sample:
                 break
             records = table.records(batch)
             training = splitter(records.to_pylist(), functools.partial(table.typed, batch), start)
-            drawn.add(records, training)
+            drawn.add(records, training, start)
             start, looked = start + len(records), looked + records.nbytes
-    return Sample(dict(zip(SPLITS, drawn.splits(), strict=True)), start, complete)
+    parts = dict(zip(SPLITS, drawn.splits(), strict=True))
+    splits, numbers = ({split: part[place] for split, part in parts.items()} for place in (0, 1))
+    return Sample(splits, numbers, start, complete)
 
 
 class _Drawn:
@@ -106,25 +110,27 @@ class _Drawn:
     def __init__(self, limit: int, features: Sequence[str]) -> None:
         self.limit, self.features = limit, features
         self.bound = np.uint64(np.iinfo(np.uint64).max)
-        self.parts: list[tuple[Any, np.ndarray, np.ndarray]] = []
+        self.parts: list[tuple[Any, np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def add(self, records: pa.BinaryArray, training: np.ndarray) -> None:
-        self.parts.append(self._small((records, training, self._keys(records))))
+    def add(self, records: pa.BinaryArray, training: np.ndarray, start: int) -> None:
+        numbers = np.arange(start, start + len(records)) + 1
+        self.parts.append(self._small((records, training, numbers, self._keys(records))))
         while self._rows() > self.limit and self.bound:
             self.bound //= np.uint64(2)
             self.parts = [self._small(part) for part in self.parts]
 
-    def splits(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows for training, then the others."""
+    def splits(self) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+        """Yield the rows for training with their numbers, then the others."""
         import pyarrow as pa
 
         from components.engine.examples import decode_examples
 
         records = pa.chunked_array([part[0] for part in self.parts], pa.binary()).combine_chunks()
         training = np.concatenate([part[1] for part in self.parts]) if self.parts else np.zeros(0, bool)
+        numbers = np.concatenate([part[2] for part in self.parts]) if self.parts else np.zeros(0, int)
         table = decode_examples(records)
         for chosen in (training, ~training):
-            yield table.filter(pa.array(chosen))
+            yield table.filter(pa.array(chosen)), numbers[chosen]
 
     def _rows(self) -> int:
         return sum(len(part[0]) for part in self.parts)
@@ -137,12 +143,14 @@ class _Drawn:
         digests = b"".join(hashlib.blake2b(key, digest_size=8).digest() for key in keys)
         return np.frombuffer(digests, np.uint64)
 
-    def _small(self, part: tuple[Any, np.ndarray, np.ndarray]) -> tuple[Any, np.ndarray, np.ndarray]:
+    def _small(
+        self, part: tuple[Any, np.ndarray, np.ndarray, np.ndarray]
+    ) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
         import pyarrow as pa
 
-        records, training, keys = part
+        records, training, numbers, keys = part
         mask = keys <= self.bound
-        return records.filter(pa.array(mask)), training[mask], keys[mask]
+        return records.filter(pa.array(mask)), training[mask], numbers[mask], keys[mask]
 
 
 def clean(spec: PipelineSpec, sample: Sample) -> tuple[dict[str, Cleaned], dict[int, Learned]]:

@@ -278,12 +278,21 @@ def _classes(rows: Rows) -> Iterator[Finding]:
         counts[split] = dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
     for value in sorted({*counts["train"], *counts["eval"]}, key=str):
         train, other = counts["train"].get(value, 0), counts["eval"].get(value, 0)
-        shown = value.decode("utf-8", "replace") if isinstance(value, bytes) else f"{value:g}"
         if train < SMALL_CLASS or not other:
             yield Finding(
                 "suspect",
-                f"{rows.label_name} = {shown}",
+                f"{rows.label_name} = {class_name(value)}",
                 "data.label",
                 f"{train:,} rows for training and {other:,} for evaluation",
                 f"Give more rows (at least {SMALL_CLASS} of each class), or drop or merge the class.",
             )
+
+
+def class_name(value: bytes | float) -> str:
+    """Return how a value of the label is shown.
+
+    Example:
+        >>> class_name(b"Adelie"), class_name(1.0)
+        ('Adelie', '1')
+    """
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else f"{value:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ from pipelines.sample import clean, read_sample
 from tests.factories.examples_artifacts import TAXI_CSV
 from tests.factories.sluice_command import environment
 
+ROOT = Path(__file__).parents[2]
+PENGUINS, SPECS = ROOT / "data" / "penguins.csv", ROOT / "pipelines" / "specs"
 FEATURES = {
     "trip_miles": "numeric",
     "fare": "numeric",
@@ -260,6 +263,16 @@ def test_a_sample_is_the_same_each_time_and_keeps_equal_rows_together(twice: Pat
     assert shared.equal / shared.total == pytest.approx(200 / 1100, abs=0.06)
 
 
+def test_rows_of_a_sample_know_their_place_in_the_data(taxi: pd.DataFrame, tmp_path: Path) -> None:
+    frame = taxi.assign(place=np.arange(len(taxi)) + 1)
+    pipeline = Pipeline.load(write_spec(tmp_path, frame, FEATURES))
+    for rows in (1000, 20_000):
+        sample = read_sample(pipeline.spec, pipeline.data_path, rows)
+        for split, batch in sample.splits.items():
+            assert batch.num_rows > 100
+            assert sample.numbers[split].tolist() == batch.column("place").to_pylist()
+
+
 def test_cleaning_of_a_sample_learns_from_its_train_rows(taxi: pd.DataFrame, tmp_path: Path) -> None:
     spec = write_spec(tmp_path, taxi, FEATURES, cleaning=[{"drop_outliers": "fare"}])
     pipeline = Pipeline.load(spec)
@@ -321,3 +334,71 @@ def test_what_the_model_would_receive_is_looked_at(taxi: pd.DataFrame, tmp_path:
     assert suspects["both"] == "alone it predicts big_tip: AUC 1.000 on rows that it was not fitted to"
     assert suspects["company"].startswith("the same model input in all")
     assert not {"left", "right"} & set(suspects)
+
+
+@pytest.fixture(scope="module")
+def mislabelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The penguins, 27 of 344 under another species' name; rows with a missing weight are dropped."""
+    folder, rng = tmp_path_factory.mktemp("penguins"), np.random.default_rng(5)
+    frame = pd.read_csv(PENGUINS)
+    true, kinds = frame.species.to_list(), sorted(set(frame.species))
+    for row in rng.choice(len(frame), 27, replace=False):
+        frame.loc[row, "species"] = kinds[(kinds.index(true[row]) + rng.integers(1, 3)) % 3]
+    frame.to_csv(folder / "penguins.csv", index=False)
+    spec = yaml.safe_load((SPECS / "penguins.yaml").read_text())
+    spec["data"]["path"] = "penguins.csv"
+    spec["cleaning"] = [{"drop_missing": ["body_mass_g"]}]
+    (folder / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    return folder / "spec.yaml", true
+
+
+def test_mislabelled_penguins_are_written_with_their_rows(mislabelled: tuple[Path, list[str]], tmp_path: Path) -> None:
+    spec, true = mislabelled
+    arguments = ["check", str(spec), "--label-noise", str(tmp_path / "noise.csv"), "--root", str(tmp_path), "--strict"]
+    done = CliRunner().invoke(cli, arguments)
+    assert done.exit_code == 0, done.output
+    given, noise = pd.read_csv(spec.parent / "penguins.csv").species, pd.read_csv(tmp_path / "noise.csv")
+    assert list(noise.columns) == ["row", "given", "suggested", "margin"]
+    assert noise.given.tolist() == given[noise.row - 1].tolist()
+    right = sum(true[row - 1] == species for row, species in zip(noise.row, noise.suggested, strict=True))
+    assert right >= 0.9 * len(noise)
+    assert right >= 0.7 * 27
+    assert f"wrong labels: {len(noise)} of 342 (" in done.output
+    shown = " ".join(done.output.split())
+    assert f"{len(noise)} of 342 labels (" in shown
+    assert f"{noise.given[0]} → {noise.suggested[0]}" in shown
+    assert noise.row[0] in [int(word) for word in re.findall(r"row (\d+):", shown)]
+
+
+def test_hardly_a_penguin_is_mislabelled_as_it_comes() -> None:
+    noise = looked_at("penguins", with_transform=True).noise
+    assert noise is not None
+    assert (noise.rows, noise.untold) == (344, None)
+    assert len(noise.doubts) <= 2
+
+
+def test_an_input_made_of_labels_does_not_hide_wrong_ones(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    town = np.arange(4000) // 2  # two rows of each, so that a mean holds much of the own label
+    label = (rng.normal(size=4000) > 0).astype(int)
+    frame = pd.DataFrame({"town": [f"t{number}" for number in town], "noise": rng.normal(size=4000), "label": label})
+    chains = {"town": [{"target_encode": {"smoothing": 0, "max_categories": 2000}}], "noise": []}
+    spec = write_spec(
+        tmp_path, frame.sample(frac=1, random_state=0), {"town": "categorical", "noise": "numeric"}, label="label",
+        transform=chains,
+    )  # fmt: skip
+    noise = looked_at(spec, with_transform=True).noise
+    assert noise is not None
+    assert str(noise).startswith("wrong labels: cannot tell")
+
+
+def test_the_file_of_wrong_labels_needs_the_transform_and_a_folder(twice: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["check", str(twice), "--no-transform", "--label-noise", str(tmp_path / "a.csv")])
+    assert done.exit_code == 2
+    assert "--label-noise: labels are compared with the model inputs; leave out --no-transform" in done.output
+    done = CliRunner().invoke(cli, ["check", str(twice), "--label-noise", str(tmp_path / "missing" / "a.csv")])
+    assert done.exit_code == 2
+    shown = "".join(done.output.replace("│", "").split())
+    assert "liesinafolderthatisnotthere;makeitfirst" in shown
+    assert not list(tmp_path.iterdir())
+    assert looked_at(twice).noise is None
