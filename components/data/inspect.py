@@ -16,14 +16,34 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = 200_000
+SAMPLE = 1_000
+"""Values of which the words are counted."""
+
 FEW = 20
 """Whole numbers with at most this many different values name categories."""
 
 MANY_CATEGORIES = 0.5
 """Text whose different values are more than this share of the rows names the row, not a category."""
 
-LABEL_NAMES = ("label", "target", "class", "y", "outcome", "response", "diagnosis", "species", "churn", "survived")
+TEXT_WORDS = 5
+"""From this many words a value on average, such text is for a chain of text steps."""
+
+LABEL_NAMES = (
+    "label",
+    "target",
+    "class",
+    "y",
+    "outcome",
+    "response",
+    "diagnosis",
+    "species",
+    "churn",
+    "survived",
+    "sentiment",
+)
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d|^\d{1,2}[/.]\d{1,2}[/.]\d{2,4}")
+_NAMES_SOMETHING = re.compile(r"(^|_)(name|address|street|e?mail|url|link|path|file|filename|phone)$", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]{2,}")
 _IDENTIFIER = re.compile(r"(^|_)(id|uuid|guid|key|index)$", re.IGNORECASE)
 
 
@@ -40,6 +60,7 @@ class ColumnFacts:
         rows: rows looked at.
         is_text: the values are text, not numbers.
         examples: the most frequent values, as text.
+        words: how many a value has on average; 0 for what is no text.
     """
 
     name: str
@@ -50,6 +71,7 @@ class ColumnFacts:
     rows: int
     is_text: bool
     examples: tuple[str, ...]
+    words: float = 0
 
 
 def inspect(path: str | Path) -> list[ColumnFacts]:
@@ -65,12 +87,13 @@ def inspect(path: str | Path) -> list[ColumnFacts]:
 
 
 def guess_label(facts: Sequence[ColumnFacts]) -> ColumnFacts:
-    """Return the column that is probably to be predicted: one with a label's name, else the last."""
+    """Return the column that is probably to be predicted: one with a label's name, else the last that can be."""
     named = {column.name.lower(): column for column in facts}
     for name in LABEL_NAMES:
         if name in named:
             return named[name]
-    return facts[-1]
+    possible = [column for column in facts if column.kind in (FeatureKind.NUMERIC, FeatureKind.CATEGORICAL)]
+    return (possible or facts)[-1]
 
 
 def _read(path: str) -> pa.Table:
@@ -115,7 +138,23 @@ def _facts(name: str, column: pa.ChunkedArray) -> ColumnFacts:
     is_text = not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type))
     present = len(column) - column.null_count
     kind, reason = _kind(name, column.type, len(counted), present, texts)
-    return ColumnFacts(name, kind, reason, len(counted), column.null_count, len(column), is_text, tuple(texts))
+    words = 0.0
+    if _is_string(column.type) and kind is None and len(counted) > max(FEW, MANY_CATEGORIES * present):
+        words = _words([str(entry["values"]) for entry in counted[:SAMPLE]])
+        if words >= TEXT_WORDS and not _NAMES_SOMETHING.search(name):
+            kind, reason = FeatureKind.TEXT, ""
+    return ColumnFacts(name, kind, reason, len(counted), column.null_count, len(column), is_text, tuple(texts), words)
+
+
+def _is_string(dtype: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(dtype) or pa.types.is_large_string(dtype)
+
+
+def _words(texts: Sequence[str]) -> float:
+    """Return how many words a text has on average; numbers and single letters are none."""
+    return sum(len(_WORD.findall(text)) for text in texts) / max(len(texts), 1)
 
 
 def _kind(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sklearn.datasets
 
@@ -92,3 +94,41 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
     (tmp_path / "d.csv").write_bytes(b"\x00\x01")
     with pytest.raises(SpecError):
         write_starter(tmp_path / "p", tmp_path / "d.csv")
+
+
+TALES = "the old ship left harbour at dawn and nobody ever heard of its crew again until spring"
+
+
+def test_free_text_becomes_a_text_feature_and_what_names_the_row_stays_out(tmp_path):
+    draw = np.random.default_rng(1)
+    rows = ["ticket,customer_name,home_address,code,story,mood"]
+    for index in range(60):
+        story = " ".join(draw.permutation(TALES.split())[:9])
+        address = f"House of the Green River number {index}"
+        rows.append(
+            f"a{index} b{index},Ann Bea Cee Dee Eff the {index}th,{address},1 2 3 4 5 6 {index},{story},{index % 2}"
+        )
+    (tmp_path / "d.csv").write_text("\n".join(rows) + "\n")
+    started = write_starter(tmp_path / "p", tmp_path / "d.csv", "mood")
+    spec = load_spec(started.path).spec
+    assert spec.data.features == {"story": FeatureKind.TEXT}
+    (chain,) = spec.transform.chains.values()
+    assert [type(step).__name__ for step in chain] == ["NormalizeText", "Tokenize", "TfIdf"]
+    assert "story: free text, about 9 words a row" in started.notes
+    for column in ("ticket", "customer_name", "home_address", "code"):
+        assert f"left out {column}: it is free text or names the row" in "\n".join(started.notes)
+
+
+def test_a_column_of_text_or_of_one_value_is_not_guessed_as_the_label(tmp_path):
+    rows = [f"{'good' if index % 2 else 'bad'},{TALES[index % 5 :]} {'x' * index},same" for index in range(30)]
+    (tmp_path / "d.csv").write_text("verdict,story,source\n" + "\n".join(rows) + "\n")
+    spec = load_spec(write_starter(tmp_path / "p", tmp_path / "d.csv").path).spec
+    assert spec.data.label.columns == ("verdict",)
+
+
+def test_bytes_in_a_parquet_column_are_no_text(tmp_path):
+    contents = [b"many words that are some bytes of a file " + bytes([index]) for index in range(40)]
+    table = pa.table({"content": contents, "size": [float(i) for i in range(40)], "kept": [i % 2 for i in range(40)]})
+    pq.write_table(table, tmp_path / "d.parquet")
+    spec = load_spec(write_starter(tmp_path / "p", tmp_path / "d.parquet", "kept").path).spec
+    assert spec.data.features == {"size": FeatureKind.NUMERIC}
