@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.augmentation.model_folders import MODEL_FILE
 from components.augmentation.step import AugmentationStep
-from components.augmentation.thesaurus import parsed
 from components.errors import Problem
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.spec import LoadedSpec
 
 MAX_FILE_BYTES = 512 * 1024
-"""Size of a thesaurus that travels with the pipeline to where it is trained."""
+"""Size of a file that travels with the pipeline to where it is trained."""
 
 Found = tuple[tuple[str | int, ...], str, str, str]
 """Where in the spec, what was received, what was expected, what to do."""
@@ -28,7 +29,13 @@ def augmentation_problems(loaded: LoadedSpec) -> Iterator[Problem]:
     inputs = [] if wrong_chains else spec.transform.expected_inputs(spec.data.features)
     for at, step in enumerate(spec.augmentation.steps):
         place = ("augmentation", at)
-        for where, received, expected, remedy in (*_files(loaded, place, step), *_inputs(loaded, place, step, inputs)):
+        found = (
+            *_files(loaded, place, step),
+            *_folders(loaded, place, step),
+            *_inputs(loaded, place, step, inputs),
+            *_order(loaded, at, step, inputs),
+        )
+        for where, received, expected, remedy in found:
             dotted = ".".join(map(str, where))
             yield Problem(dotted, received, expected, remedy, loaded.source.file, loaded.source.line(where))
 
@@ -43,12 +50,37 @@ def _files(loaded: LoadedSpec, place: tuple[str | int, ...], step: AugmentationS
             yield place, received, f"at most {MAX_FILE_BYTES // 1024} KiB", "Keep the words that the texts hold."
         else:
             try:
-                parsed(path.read_text(encoding="utf-8"))
+                refusal = step.check_file(file, path.read_text(encoding="utf-8"))
             except UnicodeDecodeError as error:
                 yield place, f"{file!r} ({error.reason})", "UTF-8 text", "Save it so."
-            except ValueError as error:
-                received, _, expected = str(error).partition("; expected ")
-                yield place, f"{file!r}, whose {received}", expected, "Correct that line."
+            else:
+                if refusal:
+                    yield (place, *refusal)
+
+
+def _folders(loaded: LoadedSpec, place: tuple[str | int, ...], step: AugmentationStep) -> Iterator[Found]:
+    for folder in step.folders():
+        if not (loaded.base_dir / folder / MODEL_FILE).is_file():
+            received = f"{folder!r}, where there is no {MODEL_FILE}"
+            yield place, received, f"a folder with a translation model, relative to {loaded.base_dir}", "Check it."
+
+
+def folders_in_containers(loaded: LoadedSpec, mounts: Collection[str]) -> Iterator[Problem]:
+    """The container of the Trainer has the models of a step only on a volume.
+
+    Args:
+        loaded: the spec.
+        mounts: where that container has its volumes.
+    """
+    for at, step in enumerate(loaded.spec.augmentation.steps):
+        for folder in step.folders():
+            if not any(Path(folder).is_relative_to(mount) for mount in mounts):
+                received = f"{folder!r}, which the Trainer's container does not have"
+                known = ", ".join(mounts) or "there is none yet"
+                expected = f"a folder in a volume of resources.trainer ({known})"
+                remedy = "Put the models on a volume, mount it at the same path here and there, and name that path."
+                line = loaded.source.line(("augmentation", at))
+                yield Problem(f"augmentation.{at}", received, expected, remedy, loaded.source.file, line)
 
 
 def _inputs(
@@ -68,6 +100,21 @@ def _inputs(
             expected = "chains without fill_missing, or with a vocabulary, whose last id is that of unknown words"
             remedy = f"Write inputs: [{', '.join(others)}]." if others else "Remove the step."
             yield place, received, expected, remedy
+
+
+def _order(loaded: LoadedSpec, at: int, step: AugmentationStep, inputs: list[ModelInput]) -> Iterator[Found]:
+    """A step that knows whole values of the train split must get them as they are there."""
+    if not step.knows_values:
+        return
+    chosen = {each.name for each in step.chosen(inputs)}
+    for number, earlier in enumerate(loaded.spec.augmentation.steps[:at]):
+        changed = sorted(chosen & {each.name for each in earlier.chosen(inputs)})
+        if changed:
+            name, before = step.plugin_name(), earlier.plugin_name()
+            received = f"{name} behind {before}, which changes {', '.join(map(repr, changed))}"
+            expected = f"{name} before the steps that change the same input, since it knows values as they were"
+            yield ("augmentation", at), received, expected, f"Move it up, to place {number + 1} of the list."
+            return
 
 
 def _has_an_id_for_nothing(chain: tuple[TransformStep, ...]) -> bool:

@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from components.augmentation.model_folders import digest_of
 from components.balancing.config import BalancingConfig
 from components.config import Plugin
+from components.tuning.placing import written_sections
 from pipelines.metadata_store import connection_config
-from pipelines.node import Node
+from pipelines.node import Node, Output
 from pipelines.spec import LoadedSpec, PipelineSpec
 
 
@@ -83,9 +85,11 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         plugins=_modules(step for chain in spec.transform.chains.values() for step in chain),
     )
     balancer = () if spec.balancing is None else (_balancer(spec.balancing, transform),)
+    examples = balancer[0]["examples"] if balancer else transform["transformed_examples"]
+    tuner = _tuner(loaded, examples, transform, columns)
     trainer = Node(
         "Trainer",
-        "training",
+        "training" if spec.ensemble is None else "ensemble",
         config={
             "model": dump["model"],
             "module_source": loaded.model_source(),
@@ -93,15 +97,18 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "columns": columns,
             "task": spec.task,
             **_augmentation(loaded),
+            **_callbacks(loaded),
+            **_ensemble(spec),
         },
         inputs={
-            "examples": balancer[0]["examples"] if balancer else transform["transformed_examples"],
+            "examples": examples,
             "transform_graph": transform["transform_graph"],
             "schema": schema_gen["schema"],
             "raw_examples": cleaner["examples"],
+            **({"hyperparameters": tuner[0]["best_hyperparameters"]} if tuner else {}),
         },
         outputs={"model": "Model", "model_run": "ModelRun"},
-        plugins=_modules([*filter(None, [spec.model.family]), *spec.augmentation.steps]),
+        plugins=_modules([*filter(None, [spec.model.family]), *spec.augmentation.steps]) + _members(spec),
     )
     evaluator = Node(
         "Evaluator",
@@ -128,8 +135,36 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         outputs={"pushed_model": "PushedModel"},
     )
     before = (example_gen, cleaner, statistics_gen, schema_gen, latest_blessed, example_validator)
-    after = (transform, *balancer, trainer, evaluator, pusher)
+    after = (transform, *balancer, *tuner, trainer, evaluator, pusher)
     return before + _decider(spec, {node.name: node for node in before + after}) + after
+
+
+def _tuner(loaded: LoadedSpec, examples: Output, transform: Node, columns: Mapping[str, Any]) -> tuple[Node, ...]:
+    """Return the node that tries values of the spec's keys, when it has section `tuning`."""
+    spec = loaded.spec
+    if spec.tuning is None:
+        return ()
+    tuner = Node(
+        "Tuner",
+        "tuning",
+        config={
+            "tuning": spec.tuning.model_dump(mode="json"),
+            "written": written_sections(loaded.source.content),
+            "epochs": spec.training.epochs,
+            "module_source": loaded.model_source(),
+            "columns": columns,
+            "task": spec.task,
+            **{
+                key: value
+                for key, value in (_augmentation(loaded) | _callbacks(loaded)).items()
+                if key in {"augmentation_files", "augmentation_models", "loop_source"}
+            },
+        },
+        inputs={"examples": examples, "transform_graph": transform["transform_graph"]},
+        outputs={"tuner_results": "TunerResults", "best_hyperparameters": "HyperParameters"},
+        plugins=_modules([*filter(None, [spec.model.family]), *spec.augmentation.steps]),
+    )
+    return (tuner,)
 
 
 def _balancer(balancing: BalancingConfig, transform: Node) -> Node:
@@ -207,8 +242,32 @@ def build_pipeline(nodes: tuple[Node, ...], spec: PipelineSpec, runtime: Mapping
 def _augmentation(loaded: LoadedSpec) -> dict[str, Any]:
     """Return what the Trainer is told of augmentation; nothing without it, so that other trainings keep their keys."""
     steps = loaded.spec.augmentation.model_dump(mode="json")
-    files = loaded.augmentation_files()
-    return ({"augmentation": steps} if steps else {}) | ({"augmentation_files": files} if files else {})
+    told = {
+        "augmentation": steps,
+        "augmentation_files": loaded.augmentation_files(),
+        # only for the key: what these models say changes what is learned
+        "augmentation_models": {each: digest_of(loaded.base_dir / each) for each in loaded.spec.augmentation.folders},
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _callbacks(loaded: LoadedSpec) -> dict[str, Any]:
+    """Return the user's callbacks and training step as text: what the Trainer does depends on it."""
+    sources = {"callbacks_source": loaded.callbacks_source(), "loop_source": loaded.loop_source()}
+    return {name: source for name, source in sources.items() if source is not None}
+
+
+def _ensemble(spec: PipelineSpec) -> dict[str, Any]:
+    """Return what the Trainer is told of the ensemble; nothing without one, as with augmentation."""
+    return {} if spec.ensemble is None else {"ensemble": spec.ensemble.model_dump(mode="json")}
+
+
+def _members(spec: PipelineSpec) -> tuple[str, ...]:
+    """Return the files that say what an ensemble is made of."""
+    if spec.ensemble is None:
+        return ()
+    families = [model.family for model in spec.ensemble.models if model.family is not None]
+    return (*_modules(families), f"components.ensemble.kinds.{spec.ensemble.kind}")
 
 
 def _modules(plugins: Iterable[Plugin]) -> tuple[str, ...]:

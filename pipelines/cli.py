@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,13 +95,16 @@ def schema(output: Path | None) -> None:
 
 @cli.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--from", "data", required=True, type=click.Path(exists=True, path_type=Path), help="The raw data.")
+@click.option(
+    "--from", "data", required=True, type=click.Path(exists=True, path_type=Path), help="A file, or a folder of images."
+)
 @click.option("--label", help="The column to predict; guessed when not given.")
 def init(folder: Path, data: Path, label: str | None) -> None:
-    """Start a pipeline from a data file: writes a commented spec that runs as it is."""
+    """Start a pipeline from a data file or images in CLASS/FILE: writes a commented spec that runs as it is."""
     from pipelines.starter import write_starter
 
-    written = write_starter(folder, data, label)
+    with log_file.redirected(Path(os.devnull)):  # TensorFlow, which opens images, says much to standard error
+        written = write_starter(folder, data, label)
     console = _console()
     for line in written.notes:
         console.print(f"  {line}", soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from components import catalog
 from components.errors import Problem
+from components.model.family import ModelFamily
 
 if TYPE_CHECKING:
     from pipelines.spec import LoadedSpec
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
 
 def model_problems(loaded: LoadedSpec) -> Iterator[Problem]:
     """Hyperparameters such as `crosses` name chains of `transform`, and the family can do something with the inputs."""
-    spec, family = loaded.spec, loaded.spec.model.family
-    if family is None:
-        return
+    if loaded.spec.model.family is not None:
+        yield from family_problems(loaded, loaded.spec.model.family, ("model",))
+
+
+def family_problems(loaded: LoadedSpec, family: ModelFamily, location: tuple[str | int, ...]) -> Iterator[Problem]:
+    """As `model_problems`, of a family that is somewhere in the spec."""
+    spec = loaded.spec
     chains = list(spec.transform.chains)
-    at = ("model", loaded.source.file, loaded.source.line(("model",)))
+    at = (".".join(map(str, location)), loaded.source.file, loaded.source.line(location))
     unknown = [name for name in family.named_inputs() if name not in chains]
     for name in unknown:
         guess = catalog.nearest(name, chains)

@@ -150,7 +150,8 @@ def print_plan(console: Console, pipeline: str, plan: Plan, rows: int | None) ->
     size = sum(file.bytes for file in plan.files)
     count = f"{rows:,} rows, " if rows is not None else ""
     files = f"{len(plan.files)} file" + ("s" if len(plan.files) != 1 else "")
-    console.print(f"[bold]{escape(pipeline)}[/] · {count}{size / 1e6:,.1f} MB in {files}{_spans(plan)}")
+    where = f"{size / 1e6:,.1f} MB in {files}{_spans(plan)}" if size else "from a database server"
+    console.print(f"[bold]{escape(pipeline)}[/] · {count}{where}")
     table = Table.grid(padding=(0, 2))
     for step in plan.steps:
         mark, style = MARKS[{"run": "running", "cached": "cached", "skip": "skipped"}[step.action]]

@@ -15,6 +15,7 @@ from components.cleaning.config import CleaningConfig
 from components.config import Section
 from components.data.config import DataConfig
 from components.engine.config import EngineConfig
+from components.ensemble.config import EnsembleConfig
 from components.errors import Problem, SpecError
 from components.evaluation.config import METRICS, EvaluationConfig
 from components.features import Task
@@ -24,15 +25,20 @@ from components.retraining.config import RetrainingConfig
 from components.serving.config import ServingConfig
 from components.training.config import TrainingConfig
 from components.transform.config import TransformConfig
+from components.tuning.config import TuningConfig
 from pipelines.augmentation_checks import augmentation_problems
 from pipelines.balancing_checks import balancing_problems
+from pipelines.ensemble_checks import ensemble_problems
 from pipelines.metadata_store import MetadataConfig
+from pipelines.model_checks import model_problems
 from pipelines.notify import NotifyConfig
 from pipelines.resources.checks import resource_problems
 from pipelines.resources.config import ResourcesConfig
 from pipelines.schedule.config import ScheduleConfig
 from pipelines.spec_errors import problems_of
+from pipelines.training_checks import training_problems
 from pipelines.transform_checks import transform_problems
+from pipelines.tuning_checks import tuning_problems
 from pipelines.yaml_source import YamlSource, read_yaml
 
 SPECS_FOLDER = Path(__file__).parent / "specs"
@@ -55,6 +61,8 @@ class PipelineSpec(Section):
     augmentation: AugmentationConfig = AugmentationConfig()
     model: ModelConfig
     training: TrainingConfig = TrainingConfig()
+    tuning: TuningConfig | None = None
+    ensemble: EnsembleConfig | None = None
     evaluation: EvaluationConfig = EvaluationConfig()
     serving: ServingConfig = ServingConfig()
     engine: EngineConfig = EngineConfig()
@@ -99,6 +107,16 @@ class LoadedSpec:
         """Return the text of the user's own model file, or None when a family is used."""
         custom = self.spec.model.custom
         return None if custom is None else (self.base_dir / custom.module).read_text(encoding="utf-8")
+
+    def callbacks_source(self) -> str | None:
+        """Return the text of the user's own callbacks, or None when there are none."""
+        callbacks = self.spec.training.callbacks
+        return None if callbacks is None else (self.base_dir / callbacks.module).read_text(encoding="utf-8")
+
+    def loop_source(self) -> str | None:
+        """Return the text of the user's own training step, or None when there is none."""
+        loop = self.spec.training.loop
+        return None if loop is None else (self.base_dir / loop.module).read_text(encoding="utf-8")
 
     def schema_source(self) -> str | None:
         """Return the text of the curated schema, or None when it is inferred."""
@@ -233,25 +251,18 @@ def _model_module_is_usable(loaded: LoadedSpec) -> Iterator[Problem]:
             yield from check_source(text, custom.builder, custom.parameters, custom.module)
 
 
-def _model_names_its_inputs(loaded: LoadedSpec) -> Iterator[Problem]:
-    """Hyperparameters such as `crosses` name chains of `transform`."""
-    family, chains = loaded.spec.model.family, list(loaded.spec.transform.chains)
-    for name in () if family is None else family.named_inputs():
-        if name not in chains:
-            guess = catalog.nearest(name, chains)
-            remedy = f"Did you mean {guess!r}?" if guess else "Name inputs that transform makes."
-            yield _problem(loaded, ("model",), f"input {name!r}", f"one of {', '.join(chains)}", remedy)
-
-
 RULES: tuple[Callable[[LoadedSpec], Iterator[Problem]], ...] = (
     _label_is_no_feature,
     transform_problems,
     _gate_metrics_fit_the_task,
     _files_exist,
     _model_module_is_usable,
-    _model_names_its_inputs,
+    model_problems,
     balancing_problems,
     augmentation_problems,
+    training_problems,
+    ensemble_problems,
     resource_problems,
+    tuning_problems,
 )
 """What must hold across sections; each rule yields what is wrong."""

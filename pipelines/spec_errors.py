@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,9 @@ from pydantic import BaseModel, RootModel, ValidationError
 from components import catalog
 from components.errors import Problem
 from pipelines.yaml_source import Location, YamlSource
+
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)|(?<=password=)[^&\s'\"]+")
+"""What no screen and no log may show, where an address holds it."""
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], source: YamlSource) -> list[Problem]:
@@ -32,7 +36,7 @@ def _flatten(error: ValidationError, prefix: Location) -> Iterator[tuple[Locatio
 def _problem(location: Location, entry: dict[str, Any], model: type[BaseModel], source: YamlSource) -> Problem:
     override = source.overridden(location)
     dotted = ".".join(map(str, location))
-    received = repr(entry["input"])
+    received = _PASSWORD.sub("…", repr(entry["input"]))
     expected, remedy = _advice(location, entry, model)
     if entry["type"] == "missing":
         received = "nothing"
@@ -41,7 +45,7 @@ def _problem(location: Location, entry: dict[str, Any], model: type[BaseModel], 
     elif len(received) > 80:
         received = received[:77] + "..."
     if override:
-        return Problem(dotted, f"{received} (from the command line: {override})", expected, remedy)
+        return Problem(dotted, f"{received} (from the command line: {_PASSWORD.sub('…', override)})", expected, remedy)
     return Problem(dotted, received, expected, remedy, source.file, source.line(location))
 
 

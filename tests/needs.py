@@ -53,6 +53,10 @@ def _go() -> bool:
     return go is not None and subprocess.run([go, "version"], capture_output=True, check=False).returncode == 0
 
 
+def _postgres() -> bool:
+    return bool(shutil.which("initdb")) or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
 NEEDS = (
     Need("a container engine", ("containers",), _engine, "scripts/container_engine && scripts/base_image"),
     Need(
@@ -68,6 +72,12 @@ NEEDS = (
         ("integration/test_mysql_metadata.py",),
         lambda: any(shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin") for name in ("mariadbd", "mysqld")),
         "apt-get install mariadb-server",
+    ),
+    Need(
+        "PostgreSQL",
+        ("integration/test_postgres_input.py", "containers/test_docker_runner.py"),
+        _postgres,
+        "apt-get install postgresql",
     ),
     Need("Chromium", ("e2e/test_report_page.py",), lambda: bool(shutil.which("chromium")), "apt-get install chromium"),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from components.augmentation.config import AugmentationConfig
@@ -50,6 +51,25 @@ class Augmenter:
             for each in step.chosen(self.facts.inputs):
                 if refusal := step.check(each.name, features[each.name]):
                     raise _error(place, refusal)
+
+    def prepare(self, rows: Callable[[], Iterator[Mapping[str, np.ndarray]]], said: Callable[[int, int], None]) -> None:
+        """Let steps look at the train split once; called before the first batch.
+
+        Args:
+            rows: returns the model inputs of all rows, as the model receives them without augmentation.
+            said: called with how much of a step's work is done, and how much there is.
+
+        Raises:
+            ComponentError: says which step, and what it could not do.
+        """
+        for place, step in enumerate(self.steps):
+            try:
+                found = step.prepare(rows, self.facts, said)
+            except ComponentError as error:
+                where = f"augmentation.{place}"
+                raise ComponentError(error.message, spec_path=where, remedy=error.remedy) from error
+            if found is not None:
+                self.facts = replace(self.facts, prepared={**self.facts.prepared, step: found})
 
     def __call__(self, batch: tuple[Any, ...], epoch: Any, number: Any, copy: Any = 0) -> tuple[Any, ...]:
         """Return the changed batch.

@@ -38,6 +38,11 @@ class AugmentationConfig(RootModel[tuple[Annotated[SerializeAsAny[AugmentationSt
         return tuple(dict.fromkeys(file for step in self.root for file in step.files()))
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders with models that steps read, as written in the spec, each once."""
+        return tuple(dict.fromkeys(folder for step in self.root for folder in step.folders()))
+
+    @property
     def mixes(self) -> bool:
         """True when a step mixes labels."""
         return any(step.mixes for step in self.root)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from components.augmentation.input_step import InputStep
-from components.augmentation.step import Kind
+from components.augmentation.step import Kind, Refusal
+from components.augmentation.thesaurus import parsed
 
 if TYPE_CHECKING:
     from components.augmentation.draws import Draws
@@ -27,6 +28,14 @@ class WordStep(InputStep):
     shorthand: ClassVar[str | None] = "share"
     accepts: ClassVar[frozenset[Kind]] = SEQUENCE
     share: float = Field(default=0.1, gt=0, lt=1)
+
+    def check_file(self, file: str, text: str) -> Refusal | None:
+        try:
+            parsed(text)
+        except ValueError as error:
+            received, _, expected = str(error).partition("; expected ")
+            return f"{file!r}, whose {received}", expected, "Correct that line."
+        return None
 
     def count(self, ids: Any) -> Any:
         """Return how many words of each text it changes, int32 `[batch]`."""

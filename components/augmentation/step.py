@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -77,6 +77,8 @@ class Facts:
         num_classes: classes of the label.
         words: returns the word of each id of a sequence, None where the id stands for no single word.
         files: path as written in the spec to the content of the file.
+        base_dir: folder of the spec, for imports of the user's files and for models.
+        prepared: step to what its `prepare` returned.
     """
 
     inputs: tuple[ModelInput, ...]
@@ -84,6 +86,8 @@ class Facts:
     num_classes: int
     words: Callable[[str], Sequence[str | None]]
     files: Mapping[str, str] = field(default_factory=dict)
+    base_dir: str | None = None
+    prepared: Mapping[AugmentationStep, Any] = field(default_factory=dict)
 
 
 class AugmentationStep(Plugin):
@@ -102,11 +106,22 @@ class AugmentationStep(Plugin):
     hides: ClassVar[bool] = False
     """True when it puts the value in that stands for a missing one."""
 
+    knows_values: ClassVar[bool] = False
+    """True when it finds a row's values among those that `prepare` saw, so that no step may change them before."""
+
     fraction: float = Field(default=1.0, gt=0, le=1)
 
     def files(self) -> tuple[str, ...]:
         """Return the files it reads, as written in the spec."""
         return ()
+
+    def folders(self) -> tuple[str, ...]:
+        """Return the folders with models that it reads where the Trainer runs, as written in the spec."""
+        return ()
+
+    def check_file(self, file: str, text: str) -> Refusal | None:  # noqa: ARG002
+        """Return why it cannot work with this content of a file that it reads."""
+        return None
 
     def chosen(self, inputs: Sequence[ModelInput]) -> list[ModelInput]:
         """Return the inputs that it changes, in the model's order."""
@@ -122,6 +137,21 @@ class AugmentationStep(Plugin):
 
     def check(self, name: str, values: np.ndarray) -> Refusal | None:  # noqa: ARG002
         """Return why it cannot work on these values, some rows of a chosen input, as the model receives them."""
+        return None
+
+    def prepare(
+        self,
+        rows: Callable[[], Iterator[Mapping[str, np.ndarray]]],  # noqa: ARG002
+        facts: Facts,  # noqa: ARG002
+        said: Callable[[int, int], None],  # noqa: ARG002
+    ) -> Any:
+        """Return what `apply` finds under the step in `facts.prepared`; called once, before the training.
+
+        Args:
+            rows: returns the model inputs of all rows of the train split, a batch at a time.
+            facts: what else it may know.
+            said: called with how much is done, and how much there is in all.
+        """
         return None
 
     @abstractmethod

@@ -137,12 +137,14 @@ class DataConfig(Section):
         path: a file, a glob or a directory (CSV, Parquet or TFRecord of tf.Examples), also `s3://…` and `gs://…`;
             `package:NAME/FILE` is a file inside an installed Python package. Relative paths start at the spec's folder.
             `{SPAN}`, `{VERSION}`, or `{YYYY}`, `{MM}` and `{DD}` in it stand for spans, as in TFX: portions that arrive
-            one after another, of each its newest version.
+            one after another, of each its newest version. `sqlite:///FILE` and `postgresql://USER@HOST/DATABASE` are
+            databases; the password of a server comes from PGPASSWORD or ~/.pgpass.
         span: the newest span to read, by number or, where the path has a date, also by date; None takes the newest.
         window: how many spans up to that one.
         format: `auto` goes by the ending: .csv, .parquet, .tfrecord, .gz behind any of them, or takes a folder of
             images, `CLASS/FILE.jpg` (.png, .gif, .bmp): rows of `image` (its bytes), `label` (its folder) and `path`.
-        query: the SELECT whose rows are the data, where the path names a database.
+        query: the SELECT whose rows are the data, where the path names a database. A server is asked at every plan
+            whether they have changed; `now()` or `random()` in it make them always new.
         series: turns a time series into rows of past values, split by time; None takes the rows as they are.
         split: how rows are divided.
         label: what to predict.
@@ -181,6 +183,12 @@ class DataConfig(Section):
     @classmethod
     def _placeholders_are_known(cls, path: str) -> str:
         spans.check_pattern(path)
+        return path
+
+    @field_validator("path")
+    @classmethod
+    def _holds_no_password(cls, path: str) -> str:
+        database.check_no_password(path)
         return path
 
     @model_validator(mode="before")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import parse_qsl, urlsplit
 
 SQLITE = "sqlite:///"
-_OTHERS = frozenset({"postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle", "bigquery", "snowflake"})
+_POSTGRES = ("postgresql", "postgres")
+_OTHERS = frozenset({"mysql", "mariadb", "mssql", "oracle", "bigquery", "snowflake", "redshift", "cockroachdb"})
+_READ = "sqlite:///FILE and postgresql://USER@HOST/DATABASE"
 
 
 def is_database(path: str) -> bool:
@@ -15,21 +18,43 @@ def is_database(path: str) -> bool:
         >>> is_database("sqlite:///rows.db"), is_database("rows.csv")
         (True, False)
     """
-    return path.startswith(SQLITE)
+    return path.startswith(SQLITE) or is_server(path)
+
+
+def is_server(path: str) -> bool:
+    """True for a path that names a PostgreSQL server.
+
+    Example:
+        >>> is_server("postgresql://me@db.example/shop"), is_server("sqlite:///rows.db")
+        (True, False)
+    """
+    scheme, mark, _ = path.partition("://")
+    return bool(mark) and scheme in _POSTGRES
 
 
 def check_query(path: str, query: str | None) -> None:
     """Raise ValueError unless path and query go together."""
     scheme = path.partition("://")[0]
-    if "://" in path and scheme.partition("+")[0] in _OTHERS:
+    kind = scheme.partition("+")[0]
+    if "://" in path and not is_server(path) and kind in _OTHERS.union(_POSTGRES):
         raise ValueError(
-            f"{scheme}:// is a database that data.path does not read; only sqlite:///FILE is. "
-            "Export the rows to Parquet, and name that file"
+            f"{scheme}:// is a database that data.path does not read; {_READ} are. "
+            + (f"Write {kind}://" if kind in _POSTGRES else "Export the rows to Parquet, and name that file")
         )
     if is_database(path) and query is None:
         raise ValueError("data.path names a database; say which rows: data.query: SELECT … FROM …")
     if query is not None and not is_database(path):
-        raise ValueError("data.query needs a database: data.path: sqlite:///FILE")
+        raise ValueError(f"data.query needs a database: data.path: {_READ}")
+
+
+def check_no_password(path: str) -> None:
+    """Raise ValueError where the address of a server holds a password."""
+    parts = urlsplit(path) if is_server(path) else None
+    if parts and (parts.password is not None or {"password", "sslpassword"} & dict(parse_qsl(parts.query)).keys()):
+        raise ValueError(
+            "a spec holds no password, since it is written into every run; "
+            "put it into the environment variable PGPASSWORD or the file ~/.pgpass and take it out of data.path"
+        )
 
 
 def files_of(path: str) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ from components.data.bad_rows import BadRow
 from components.data.remote import file_system
 from components.data.source import SourceFile
 from components.engine.encoder import binary_array, encode_examples
-from components.engine.storage import is_remote
+from components.engine.storage import is_remote, join
 from components.errors import ComponentError, Problem, SpecError
 
 IMAGE, LABEL, PATH = "image", "label", "path"
@@ -166,35 +168,58 @@ def located(path: str, folder: str) -> str | None:
     Example:
         >>> located("cats/1.png", "/data"), located("s3://photos/1.png", "/data"), located("", "/data")
         ('/data/cats/1.png', 's3://photos/1.png', None)
+        >>> located("cats/1.png", "s3://photos/all?region=eu-central-1")
+        's3://photos/all/cats/1.png?region=eu-central-1'
     """
     if not path or is_remote(path) or os.path.isabs(path):
         return path or None
-    return f"{folder}/{path}"
+    return join(folder, path)
 
 
 def named_images(files: Sequence[SourceFile], columns: Sequence[str], form: str) -> list[SourceFile]:
-    """Return the image files that CSV or Parquet files name, each once; those that are not there are left out."""
+    """Return the image files that CSV or Parquet files name, each once; those that are not there are left out.
+
+    A table far away is read for that; of its images only size and time of change are asked for.
+    """
     folder = _one_folder(files)
     paths: set[str] = set()
     for file in files:
         for column in _text_columns(file, columns, form):
             paths |= {where for cell in column.unique().to_pylist() if cell and (where := located(cell, folder))}
-    return [SourceFile(path, os.path.getsize(path)) for path in sorted(paths) if os.path.isfile(path)]
+    near = [path for path in sorted(paths) if not is_remote(path) and os.path.isfile(path)]
+    return [*(SourceFile(path, os.path.getsize(path)) for path in near), *_far(filter(is_remote, sorted(paths)))]
+
+
+def _far(urls: Iterable[str]) -> Iterator[SourceFile]:
+    """Yield the files that are there, with what tells that one has changed; each store is asked once."""
+    stores: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for url in urls:
+        base, _, options = url.partition("?") if url.startswith(("s3://", "gs://")) else (url, "", "")
+        scheme, _, path = base.partition("://")
+        stores.setdefault((f"{scheme}://{path.partition('/')[0]}", options), []).append((url, path))
+    for group in stores.values():
+        system, _ = file_system(group[0][0])
+        infos = system.get_file_info([path for _, path in group])
+        for (url, _), info in zip(group, infos, strict=True):
+            if info.is_file:
+                yield SourceFile(url, info.size, str(info.mtime_ns))
 
 
 def _text_columns(file: SourceFile, columns: Sequence[str], form: str) -> Iterator[pa.Array]:
     from components.data import csv_reader, parquet_reader
 
-    if is_remote(file.path) or form not in ("csv", "parquet"):
+    if form not in ("csv", "parquet"):
         return
     try:
-        if form == "csv":
-            header = csv_reader.read_header(file.path)
-            batches = csv_reader.text_batches(file.path, header, [name for name in columns if name in header])
-        else:
-            batches = parquet_reader.ParquetTable([file]).batches(columns)
-        for batch in batches:
-            yield from (column for column in batch.columns if not pa.types.is_binary(column.type))
+        with TemporaryDirectory(prefix="sluice") as work:
+            if form == "csv":
+                path = csv_reader.local_copy(file, Path(work)).path
+                header = csv_reader.read_header(path)
+                batches = csv_reader.text_batches(path, header, [name for name in columns if name in header])
+            else:
+                batches = parquet_reader.ParquetTable([file]).batches(columns)
+            for batch in batches:
+                yield from (column for column in batch.columns if not pa.types.is_binary(column.type))
     except (pa.ArrowException, SpecError):
         return  # what is wrong with the table is said by who reads it
 
@@ -247,7 +272,8 @@ def _portions(files: Sequence[SourceFile], at_most: int) -> Iterator[list[Source
 
 
 def _one_folder(files: Sequence[SourceFile]) -> str:
-    folders = sorted({os.path.dirname(file.path.partition("?")[0]) for file in files})
+    parts = [file.path.partition("?") if is_remote(file.path) else (file.path, "", "") for file in files]
+    folders = sorted({os.path.dirname(base) + mark + options for base, mark, options in parts})
     if len(folders) > 1:
         received = f"tables with paths of images in {len(folders)} folders ({folders[0]}, {folders[1]})"
         remedy = "Put them into one folder, or write absolute paths into one table."

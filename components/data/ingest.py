@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from components.data import bad_rows
 from components.data.config import IngestConfig
+from components.data.database import is_server
 from components.data.image_reader import ImageColumns, ImageFolder
 from components.data.raw_files import places_of
 from components.data.series import SeriesTable
@@ -90,7 +91,7 @@ def ingest(config: IngestConfig, data_path: str, target: Path, runtime: Mapping[
     return {
         "rows": sum(counts),
         "splits": dict(zip(SPLITS, counts, strict=True)),
-        "bytes": sum(file.bytes for file in files),
+        "bytes": sum(file.bytes for file in files) or None,  # a database server does not tell
         "files": places_of(files),
         "spans": spans_of(files),
         "quarantined": len(bad),
@@ -114,6 +115,10 @@ def open_table(config: IngestConfig, files: list[Any], work: Path) -> tuple[Tabl
 
 
 def _open_files(config: IngestConfig, files: list[Any], work: Path) -> tuple[Table, list[bad_rows.BadRow]]:
+    if config.query is not None and is_server(files[0].path):
+        from components.data.postgres_reader import PostgresTable
+
+        return PostgresTable(files[0].path, config.query, work), []
     if config.query is not None:
         from components.data.sql_reader import SqliteTable
 

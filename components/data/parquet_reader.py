@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from components.data.arrow_types import example_type, to_example_type, type_name
 from components.data.remote import file_system
 from components.data.source import SourceFile
 from components.engine.encoder import encode_examples
@@ -55,7 +55,7 @@ class ParquetTable:
 
     def typed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return a batch as int64, float32 or binary columns, or lists of these."""
-        arrays = [_flat(column) for column in batch.columns]
+        arrays = [to_example_type(column) for column in batch.columns]
         return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
     def records(self, batch: pa.RecordBatch) -> pa.BinaryArray:
@@ -79,7 +79,7 @@ def _dtype(field: pa.Field, path: str) -> str:
     kind = field.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         kind = kind.value_type
-    target = _target(kind)
+    target = example_type(kind)
     if target is None:
         raise _problem(
             path,
@@ -87,38 +87,7 @@ def _dtype(field: pa.Field, path: str) -> str:
             "numbers, text, dates, or lists of one of these",
             f"Write the parts of {field.name} as columns of their own, or leave it out.",
         )
-    return {pa.binary(): "bytes", pa.float32(): "float32"}.get(target, str(target))
-
-
-def _target(kind: pa.DataType) -> pa.DataType | None:
-    """Return what a type becomes in an example, or None."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_null(kind):
-        return pa.null()
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return pa.int64()
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return pa.float32()
-    if pa.types.is_nested(kind):
-        return None
-    return pa.binary()
-
-
-def _flat(column: pa.Array) -> pa.Array:
-    kind = column.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return column.cast(pa.list_(_flat(pa.nulls(0, kind.value_type)).type))
-    if pa.types.is_dictionary(kind):
-        column, kind = column.dictionary_decode(), kind.value_type
-    target = _target(kind)
-    if pa.types.is_decimal(kind):
-        column = column.cast(pa.float64())
-    if target == pa.float32():
-        return column.cast(target, safe=False)
-    if target == pa.binary() and pa.types.is_temporal(kind):
-        column = pc.cast(column, pa.string())
-    return column if column.type == target else column.cast(target)
+    return type_name(target)
 
 
 def _problem(path: str, received: str, expected: str, remedy: str) -> SpecError:

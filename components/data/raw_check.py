@@ -13,6 +13,7 @@ import pyarrow as pa
 from components.data import bad_rows, csv_reader
 from components.data.config import DataConfig
 from components.data.csv_check import CsvCheck
+from components.data.database import is_server
 from components.data.ingest import open_table
 from components.data.row_check import RowCheck
 from components.data.source import SourceFile, data_format
@@ -104,7 +105,11 @@ class RawCheck:
         return TfrecordTable(self.files)
 
     def _made(self) -> Any:
-        """Return rows that a query or the windows of a series make; all raw data are read for them."""
+        """Return rows that a query or the windows of a series make; only a server's are not all read for them."""
+        if self.data.query and not self.data.series and is_server(self.files[0].path):
+            from components.data.postgres_reader import PostgresTable
+
+            return PostgresTable(self.files[0].path, self.data.query)
         try:
             return open_table(self.data.ingest, self.files, Path(self.work.name))[0]
         except ComponentError as error:

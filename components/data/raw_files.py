@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.data.config import DataConfig
+from components.data.database import is_server
 from components.data.source import SourceFile, data_format, fingerprint, format_of, list_files, with_digests
 from components.engine.storage import is_remote
 
@@ -15,7 +16,8 @@ from components.engine.storage import is_remote
 def raw_files(data: DataConfig, data_path: str, memo: Path | None = None) -> list[SourceFile]:
     """Return the files of the data with the digests of their contents; images are summed up by folder.
 
-    The images that a local table names belong to the data, since their bytes become its rows.
+    The images that a table names belong to the data, since their bytes become its rows. Of a database server
+    the rows of the query count, whatever their order; the server computes that, so they are not sent.
 
     Args:
         data: section `data`.
@@ -23,9 +25,14 @@ def raw_files(data: DataConfig, data_path: str, memo: Path | None = None) -> lis
         memo: see `with_digests`.
 
     Raises:
-        SpecError: the files are not there.
+        SpecError: the files are not there, or the query gives no rows.
     """
     files = list_files(data_path, data.format, data.selection)
+    if data.query is not None and is_server(data_path):
+        from components.data.postgres_session import Session
+
+        with Session(data_path, data.query) as session:
+            return [replace(file, stamp=session.digest()) for file in files]
     if data.image_columns and data.query is None:
         form = data_format(files, data.format)
         if form in ("csv", "parquet"):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from components.data import remote, spans
 from components.data.absent import nothing_there
-from components.data.database import SQLITE, files_of, is_database
+from components.data.database import SQLITE, files_of, is_database, is_server
 from components.data.remote import visible
 from components.engine.storage import is_remote
 from components.errors import Problem, SpecError
@@ -59,7 +59,7 @@ def resolve(path: str, base_dir: str | Path) -> str:
     """
     if path.startswith("package:"):
         return _in_package(path)
-    if is_database(path):
+    if is_database(path) and not is_server(path):
         return SQLITE + resolve(path.removeprefix(SQLITE), base_dir)
     if is_remote(path):
         return path
@@ -111,6 +111,8 @@ def list_files(data_path: str, format: str = "auto", selection: spans.Selection 
     Raises:
         SpecError: nothing is there, a span is missing, or several formats are there.
     """
+    if is_server(data_path):
+        return [SourceFile(data_path, 0)]  # what changes is the query's business: see raw_files
     if is_database(data_path):
         return _list_database(data_path.removeprefix(SQLITE))
     found = _list_spans(data_path, selection) if spans.has_placeholder(data_path) else _list(data_path)

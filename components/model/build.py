@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.errors import ComponentError
 from components.features import ModelInput, Task
 from components.model.config import ModelConfig
 from components.model.custom import call_builder, load_builder
 from components.model.layers import output_units
+from components.model.loading_again import check_layers
 
 if TYPE_CHECKING:
     import keras
@@ -53,14 +54,20 @@ def build_model(
     function = load_builder(module_source, custom.builder, custom.module, base_dir)
     model = call_builder(function, custom.module, inputs, task, num_classes, dict(custom.parameters))
     _check_shapes(model, custom.module, inputs, output_units(task, num_classes))
+    check_layers(model, custom.module, module_source)
     return model
+
+
+def two_rows(inputs: Sequence[ModelInput]) -> dict[str, Any]:
+    """Return two rows of zeros that a model with these inputs accepts."""
+    import keras
+
+    return {each.name: keras.ops.zeros((2, *each.shape), dtype=each.dtype) for each in inputs}
 
 
 def _check_shapes(model: keras.Model, file: str, inputs: Sequence[ModelInput], units: int) -> None:
     """Call the model once on two rows of zeros: this also makes the weights of a subclassed model."""
-    import keras
-
-    rows = {each.name: keras.ops.zeros((2, *each.shape), dtype=each.dtype) for each in inputs}
+    rows = two_rows(inputs)
     shapes = ", ".join(f"{each.name} {each.dtype} [batch, {', '.join(map(str, each.shape))}]" for each in inputs)
     try:
         output = model(rows, training=False)

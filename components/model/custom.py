@@ -10,6 +10,7 @@ from components.engine import user_file
 from components.engine.user_file import Wanted, failure_of
 from components.errors import ComponentError, Problem
 from components.features import ModelInput, Task
+from components.model.unsafe_code import unsafe_lines
 
 BUILDER = Wanted("model", "builder", ("inputs", "task", "num_classes"), "keras.Model")
 SIGNATURE = BUILDER.signature("build")
@@ -28,7 +29,8 @@ def check_source(text: str, builder: str, parameters: Iterable[str] = (), file: 
         >>> check_source("def build(inputs, task, num_classes): ...", "build")
         []
     """
-    return user_file.check_source(text, BUILDER, builder, parameters, file)
+    found = user_file.check_source(text, BUILDER, builder, parameters, file)
+    return [*found, *unsafe_lines(text, file, BUILDER.module)]
 
 
 def load_builder(text: str, builder: str, file: str, base_dir: str | Path | None = None) -> Callable[..., Any]:

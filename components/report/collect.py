@@ -77,6 +77,7 @@ def collect(run_dir: Path) -> Findings:
         ("anomalies", "ExampleValidator", "anomalies"),
         ("transform", "Transform", "transform_graph"),
         ("balancing", "Balancer", "examples"),
+        ("tuning", "Tuner", "tuner_results"),
         ("push", "Pusher", "pushed_model"),
     ):
         found.data[part] = found.node(name).get("summary") or _json(found, part, name, key, "summary.json")

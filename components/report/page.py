@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from components.report import formats
 from components.report.collect import Findings, Json, collect
-from components.report.sections import data, metrics, predictions, provenance, training, verdict
+from components.report.sections import data, metrics, predictions, provenance, training, tuning, verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILE_NAME = "report.html"
@@ -31,6 +31,7 @@ class PageSection:
         parts: names of the parts of the collected data that it needs.
         view: findings to what the template shows; None when there is nothing to show.
         empty: what to say when nothing is wrong and there is nothing to show all the same.
+        optional: leave it out of the page of a run that has no such component.
     """
 
     anchor: str
@@ -39,6 +40,7 @@ class PageSection:
     parts: tuple[str, ...]
     view: Callable[[Findings], Json | None]
     empty: str = ""
+    optional: bool = False
 
 
 def _slices(found: Findings) -> Json | None:
@@ -58,6 +60,7 @@ SECTIONS = (
         _slices,
         "No slices were asked for; list columns in evaluation.slices.",
     ),
+    PageSection("tuning", "Tuning", "Tuner", ("tuning",), tuning.view, optional=True),
     PageSection("training", "Training", "Trainer", ("history",), training.view),
     PageSection("predictions", "Predictions", "Evaluator", ("predictions", "metrics"), predictions.view),
     PageSection("data", "Data", "StatisticsGen", ("statistics",), data.view),
@@ -91,7 +94,8 @@ def write_report(run_dir: Path) -> Path:
 def render(found: Findings) -> str:
     """Return the page for what was found of a run."""
     environment = _environment(found)
-    sections = [(section, _section(environment, found, section)) for section in SECTIONS]
+    shown = [section for section in SECTIONS if not section.optional or found.node(section.component)]
+    sections = [(section, _section(environment, found, section)) for section in shown]
     status = str(found.data["run"].get("status"))
     headline, tone = verdict.HEADLINES.get(status, (status, "unsure"))
     return environment.get_template("page.html").render(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.config import Section
 from components.engine import user_file
@@ -62,6 +62,27 @@ class BestConfig(Section):
 
     best: str = "val_loss"
     mode: Mode = "auto"
+
+
+class CheckpointConfig(Section):
+    """How much of an epoch a training that is cut off repeats; one of the two. It also goes on after each whole epoch.
+
+    Both count from the last checkpoint, and mean the next call into TensorFlow, of which each does
+    `training.steps_per_execution` steps.
+
+    Args:
+        every_steps: training steps, from 1.
+        every_minutes: minutes, over 0.
+    """
+
+    every_steps: int | None = Field(default=None, ge=1)
+    every_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _one(self) -> CheckpointConfig:
+        if (self.every_steps is None) == (self.every_minutes is None):
+            raise ValueError("one of every_steps and every_minutes")
+        return self
 
 
 class CallbacksConfig(Section):

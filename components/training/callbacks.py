@@ -99,7 +99,7 @@ class Watch(keras.callbacks.Callback):
         self.history = history
         self.steps_timed, self.seconds_timed = 0, 0.0
         self._epoch_began = self._last_call = self._last_report = 0.0
-        self._last_step = -1
+        self._first_step, self._last_step = 0, -1
         self._traced = False
 
     @property
@@ -110,7 +110,11 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         self.order.epoch = epoch
         self._epoch_began = self._last_report = self._last_call = time.perf_counter()
-        self._last_step = -1
+        self._first_step, self._last_step = 0, -1
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        if self._last_step < 0 < batch:  # goes on inside the epoch
+            self._first_step, self._last_step = batch, batch - 1
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         now = time.perf_counter()
@@ -144,7 +148,7 @@ class Watch(keras.callbacks.Callback):
     def _report_within_epoch(self, now: float) -> None:
         total = self.params.get("steps")
         done = self._last_step + 1
-        rate = done / (now - self._epoch_began)
+        rate = (done - self._first_step) / (now - self._epoch_began)
         part = f"{done}/{total}" if total else str(done)
         report(
             self.runtime,

@@ -8,14 +8,17 @@ from typing import Any
 from components import catalog
 from components.errors import ComponentError, Problem
 from components.features import ModelInput, Task
-from components.model.build import build_model
+from components.model.build import build_model, two_rows
 from components.model.config import ModelConfig
 from components.model.custom import check_source, load_builder
+from components.model.loading_again import check_loads, refuse_own_steps
 from components.training.callback_config import BestConfig
+from components.training.combinations import SEVERAL_COPIES
 from components.training.config import TrainingConfig
 from components.training.distribution import tpu_is_here
 from components.training.objective import monitored_names
 from components.training.optimizer import check_optimizer
+from components.training.own_loop import OwnStep
 from components.training.user_callbacks import UserCallbacks
 from components.transform.config import GUESSED_SIZE
 
@@ -37,7 +40,8 @@ def check_before_run(
     """
     training = TrainingConfig.model_validate(config["training"])
     problems = [*check_optimizer(training), *_check_devices(training), *_check_monitors(training, config["task"])]
-    return [*problems, *_check_callbacks(training, config, base_dir), *_check_custom(config, base_dir, inputs)]
+    own = [*_check_callbacks(training, config, base_dir), *_check_loop(training, config, base_dir)]
+    return [*problems, *own, *_check_custom(config, base_dir, inputs)]
 
 
 def _check_monitors(training: TrainingConfig, task: Task) -> Iterator[Problem]:
@@ -67,6 +71,16 @@ def _check_callbacks(training: TrainingConfig, config: Mapping[str, Any], base_d
     return []
 
 
+def _check_loop(training: TrainingConfig, config: Mapping[str, Any], base_dir: str | None) -> list[Problem]:
+    """Return what is wrong with the user's training step; its file is run once."""
+    try:
+        OwnStep.of(training, config, base_dir)
+    except ComponentError as error:
+        file = "" if training.loop is None else training.loop.module
+        return [_problem(error, "a function that makes a training step", file)]
+    return []
+
+
 def _check_devices(training: TrainingConfig) -> list[Problem]:
     """Return that there is no TPU where one is asked for; without one the Trainer would find out after minutes."""
     if training.strategy != "tpu" or tpu_is_here():
@@ -76,6 +90,7 @@ def _check_devices(training: TrainingConfig) -> list[Problem]:
 
 
 def _check_custom(config: Mapping[str, Any], base_dir: str | None, inputs: Sequence[ModelInput]) -> list[Problem]:
+    training = TrainingConfig.model_validate(config["training"])
     model = ModelConfig.model_validate(config["model"])
     custom = model.custom
     if custom is None:
@@ -91,7 +106,10 @@ def _check_custom(config: Mapping[str, Any], base_dir: str | None, inputs: Seque
     if inputs:
         classes = {"regression": 1, "binary_classification": 2}.get(config["task"], GUESSED_SIZE)
         try:
-            build_model(model, inputs, config["task"], classes, module_source=source, base_dir=base_dir)
+            made = build_model(model, inputs, config["task"], classes, module_source=source, base_dir=base_dir)
+            check_loads(made, two_rows(inputs), custom.module)
+            if training.loop is not None or training.strategy in SEVERAL_COPIES:
+                refuse_own_steps(made, own_loop=training.loop is not None)
         except ComponentError as error:
             # without a cause, it is the kind or the shape of what the builder returned
             if error.__cause__ is None or isinstance(error.__cause__, MISTAKES):

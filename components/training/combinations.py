@@ -21,7 +21,10 @@ def refused(config: TrainingConfig, task: Task) -> Iterator[Refused]:
     if config.label_smoothing and task == "regression":
         expected = "a task with classes: a number has none to share with"
         yield "label_smoothing", "label_smoothing with task regression", expected, "Remove it."
-    if config.strategy in SEVERAL_COPIES:
+    several = config.strategy in SEVERAL_COPIES
+    if config.loop is not None:
+        yield from refused_with_own_loop(config, several=several)
+    elif several:
         yield from refused_with_copies(config)
     if config.strategy == "tpu" and config.precision == "mixed_float16":
         yield "precision", "mixed_float16 on a TPU", "mixed_bfloat16: a TPU has no float16", "Set it to mixed_bfloat16."
@@ -42,6 +45,31 @@ def refused_with_copies(config: TrainingConfig) -> Iterator[Refused]:
             "jit_compile with several copies of the model",
             "auto or false: XLA cannot compile the exchange between them",
             "Set it to auto, or training.strategy to none.",
+        )
+
+
+def refused_with_own_loop(config: TrainingConfig, *, several: bool) -> Iterator[Refused]:
+    """Yield what a training step of the user's own cannot do, on one device or with several copies of the model."""
+    if config.gradient_accumulation > 1:
+        received, expected = f"gradient_accumulation {config.gradient_accumulation} with training.loop", "1"
+        remedy = "Remove it: a step of your own decides when it applies gradients."
+        yield "gradient_accumulation", received, expected, remedy
+    if config.jit_compile is True:
+        remedy = "Remove it, and compile parts of your step with tf.function(jit_compile=True)."
+        yield "jit_compile", "jit_compile with training.loop", "auto or false", remedy
+    if several and config.gradient_clipping is not None:
+        yield (
+            "gradient_clipping",
+            "it with training.loop and several copies of the model",
+            "none: each copy would clip its own part of the gradient",
+            "Remove it, or set training.strategy to none.",
+        )
+    if several and config.precision == "mixed_float16":
+        yield (
+            "precision",
+            "mixed_float16 with training.loop and several copies of the model",
+            "mixed_bfloat16 or float32: copies could disagree on which steps to skip",
+            "Set it to mixed_bfloat16.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tfx.components.trainer.component import Trainer as TfxTrainer
@@ -47,7 +48,7 @@ class SluiceTrainer(TfxTrainer):
         base_component.BaseComponent.__init__(self, spec=spec)
 
 
-def Trainer(  # noqa: N802  named like the component
+def Trainer(  # noqa: N802, PLR0913  named like the component, one parameter per input
     config: dict[str, Any],
     runtime: dict[str, Any],
     *,
@@ -55,6 +56,7 @@ def Trainer(  # noqa: N802  named like the component
     transform_graph: channel.BaseChannel,
     schema: channel.BaseChannel,
     raw_examples: channel.BaseChannel,
+    hyperparameters: channel.BaseChannel | None = None,
 ) -> SluiceTrainer:
     """Return the component that fits and exports the model.
 
@@ -65,16 +67,28 @@ def Trainer(  # noqa: N802  named like the component
         transform_graph: what made them.
         schema: of the raw examples.
         raw_examples: what they were made of.
+        hyperparameters: what the Tuner found best; None trains as the spec says.
     """
+    channels = {
+        "examples": examples,
+        "transform_graph": transform_graph,
+        "schema": schema,
+        "raw_examples": raw_examples,
+        **({} if hyperparameters is None else {"hyperparameters": hyperparameters}),
+    }
+    return trainer(run_fn, config, runtime, **channels)
+
+
+def trainer(
+    function: Callable[[Any], None], config: dict[str, Any], runtime: dict[str, Any], **channels: channel.BaseChannel
+) -> SluiceTrainer:
+    """Return the component that calls a function with TFX's `FnArgs`; see `Trainer` for the rest."""
     spec = TrainerSpec(
-        examples=examples,
-        transform_graph=transform_graph,
-        schema=schema,
-        raw_examples=raw_examples,
+        **channels,
         # Epochs and batches are in config; TFX's numbers of steps stay unused.
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        run_fn=f"{run_fn.__module__}.{run_fn.__qualname__}",
+        run_fn=f"{function.__module__}.{function.__qualname__}",
         custom_config=json.dumps({"config": json.dumps(config), "runtime": json.dumps(runtime)}),
         model=channel.Channel(type=standard_artifacts.Model),
         model_run=channel.Channel(type=standard_artifacts.ModelRun),

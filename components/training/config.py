@@ -10,9 +10,11 @@ from components.config import Section
 from components.training.callback_config import (
     BestConfig,
     CallbacksConfig,
+    CheckpointConfig,
     EarlyStoppingConfig,
     ReduceLearningRateConfig,
 )
+from components.training.loop_config import LoopConfig
 
 OPTIMIZERS = {
     "adam": "Adam",
@@ -141,6 +143,8 @@ class TrainingConfig(Section):
             the eval split; `last`; `auto` is the best with early stopping, by what it watches, and the last without.
         reduce_learning_rate: None keeps the learning rate.
         callbacks: the user's own.
+        loop: the user's own training step; None takes that of Keras's `fit`.
+        checkpoint: where inside an epoch a training that is cut off goes on, besides after each whole one.
         precision: `mixed_bfloat16` and `mixed_float16` compute in 16 bits and keep weights in 32; what is exported
             computes in 32 bits.
         jit_compile: compile the step with XLA; `auto` does so where Keras does, on one device.
@@ -170,6 +174,8 @@ class TrainingConfig(Section):
     keep: Literal["auto", "best", "last"] | BestConfig = "auto"
     reduce_learning_rate: ReduceLearningRateConfig | None = None
     callbacks: CallbacksConfig | None = None
+    loop: LoopConfig | None = None
+    checkpoint: CheckpointConfig = CheckpointConfig(every_minutes=5)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit_compile: bool | Literal["auto"] = "auto"
     steps_per_execution: int | Literal["auto"] = "auto"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.errors import ComponentError
 from components.features import ModelInput
-from components.training.combinations import refused_with_copies
+from components.training.combinations import refused_with_copies, refused_with_own_loop
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution
 from components.training.schedules import Length
@@ -50,7 +50,12 @@ class Effective:
         batch = config.batch_size if each is None else each * replicas
         length = Length(-(-rows // batch), config.epochs)
         if distribution.strategy is not None:
-            for option, received, expected, remedy in refused_with_copies(config):
+            found = (
+                refused_with_copies(config)
+                if config.loop is None
+                else refused_with_own_loop(config, several=replicas > 1)
+            )
+            for option, received, expected, remedy in found:
                 raise ComponentError(
                     f"Got {received}; expected {expected}.", spec_path=f"training.{option}", remedy=remedy
                 )

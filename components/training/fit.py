@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from components.engine.progress import report
 from components.errors import ComponentError
 from components.features import Task
+from components.model.loading_again import refuse_own_steps
 from components.training import objective
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution, choose_distribution
@@ -23,6 +24,7 @@ from components.training.optimizer import make_optimizer
 if TYPE_CHECKING:
     import keras
 
+    from components.training.own_loop import OwnStep
     from components.training.user_callbacks import UserCallbacks
 
 EVALUATION_BATCH_SIZE = 4096
@@ -40,6 +42,7 @@ class Places:
         keep: called with the folder after each checkpoint, to bring it to where it outlives this machine.
         distribution: where a worker that has joined others fits; None chooses by `training.strategy`.
         own: callbacks of the user's.
+        step: training step of the user's.
     """
 
     runtime: Mapping[str, Any] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class Places:
     keep: Callable[[Path], None] | None = None
     distribution: Distribution | None = None
     own: UserCallbacks | None = None
+    step: OwnStep | None = None
 
 
 @dataclass
@@ -63,6 +67,7 @@ class FitResult:
         steps_per_second: training steps per second, tracing not counted.
         settings: what options came to: rows of a whole batch, copies of the model, and so on.
         notes: what the user should know.
+        resumed_from_step: steps of the epoch after those that it had done.
     """
 
     model: keras.Model
@@ -73,12 +78,14 @@ class FitResult:
     steps_per_second: float
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    resumed_from_step: int = field(default=0, kw_only=True)
 
     def history(self) -> dict[str, Any]:
         """Return the content of `history.json`."""
         return {
             "epochs": self.epochs,
             "resumed_from_epoch": self.resumed_from_epoch,
+            "resumed_from_step": self.resumed_from_step,
             "best_epoch": self.best_epoch,
             "seconds": round(self.seconds, 3),
             "steps_per_second": round(self.steps_per_second, 1),
@@ -115,7 +122,7 @@ def fit(
 
     places = places or Places()
     keras.utils.set_random_seed(config.seed)
-    distribution = places.distribution or choose_distribution(config.strategy)
+    distribution = _distribution(config, places)
     effective = Effective.of(config, distribution, train.rows)
     config = effective.config
     distribution.check_batch(config.batch_size)
@@ -124,13 +131,18 @@ def fit(
     with distribution.scope():
         with precision(config.precision):
             model = build()
+        if distribution.share is not None:
+            refuse_own_steps(model, own_loop=config.loop is not None)
         check_output(model, train.inputs, config.precision)
         compile_model(model, effective, task, train, distribution)
         began = time.perf_counter()
         fitting = _Fitting(config, places, distribution)
         done = fitting.checkpoint.restore(model)
-    if done:
+    step = fitting.checkpoint.step
+    if done and not step:
         report(places.runtime, "Trainer", f"resumed after epoch {done}", done=done, total=config.epochs)
+    if step:
+        report(places.runtime, "Trainer", f"resumed after step {step} of epoch {done + 1}", total=config.epochs)
     settings = effective.settings(jit_compiled=bool(distribution.share is None and model.jit_compile))
     if distribution.share is None:
         fitting.run(model, done, train, evaluation)
@@ -149,7 +161,21 @@ def fit(
         fitting.watch.steps_per_second,
         settings,
         [distribution.note] if distribution.note else [],
+        resumed_from_step=step,
     )
+
+
+def _distribution(config: TrainingConfig, places: Places) -> Distribution:
+    found = places.distribution or choose_distribution(config.strategy)
+    if config.loop is None:
+        return found
+    from components.training.own_loop import one_copy
+
+    if places.step is None:
+        raise ComponentError(
+            "A training step of your own cannot be used here.", spec_path="training.loop", remedy="Remove it."
+        )
+    return one_copy() if found.share is None else found
 
 
 def compile_model(
@@ -208,6 +234,7 @@ class _Fitting:
         self.config = config
         self.distribution = distribution
         self.own = places.own
+        self.step = places.step
         self.history: list[dict[str, Any]] = []
         self.order = EpochOrder(config.seed)
         self.watch = Watch(places.runtime, self.order, config.epochs, self.history)
@@ -218,6 +245,7 @@ class _Fitting:
             self.deciding.callbacks,
             writes=distribution.is_chief,
             keep=places.keep,
+            every=config.checkpoint,
         )
         logging: list[keras.callbacks.Callback] = []
         if places.log_folder is not None:
@@ -235,20 +263,44 @@ class _Fitting:
         return len(self.history)
 
     def run(self, model: keras.Model, done: int, train: Split, evaluation: Split) -> None:
-        """Fit from epoch `done` on; when the checkpoint was the last one, only its best weights are put back."""
-        with self._explained():
+        """Fit from epoch `done` on, or from a step within it.
+
+        When the checkpoint was the last one, only its best weights are put back.
+        """
+        from components.training.counts import CountsOfKeras
+        from components.training.resuming import ResumedCallbacks
+
+        config, step = self.config, self.checkpoint.step
+        checks = evaluation_dataset(evaluation, max(config.batch_size, EVALUATION_BATCH_SIZE))
+
+        def epochs(first: int, last: int, callbacks: Any, step: int = 0) -> None:
             model.fit(
-                training_dataset(train, self.config.batch_size, self.order),
-                epochs=self.config.epochs,
-                initial_epoch=self._first_epoch(done),
-                validation_data=evaluation_dataset(evaluation, max(self.config.batch_size, EVALUATION_BATCH_SIZE)),
-                callbacks=self.callbacks,
+                training_dataset(train, config.batch_size, self.order, step),
+                epochs=last,
+                initial_epoch=first,
+                validation_data=checks,
+                callbacks=callbacks,
                 shuffle=False,
                 verbose=0,
             )
 
+        self.checkpoint.counts = CountsOfKeras(model)
+        with self._explained():
+            if not step:
+                epochs(self._first_epoch(done), config.epochs, self.callbacks)
+                return
+            # Keras makes the metrics' variables with the first batch; what that changes is put back.
+            model.evaluate(checks.take(1), verbose=0)
+            self.checkpoint.restore(model)
+            whole = train.steps(config.batch_size)
+            callbacks = ResumedCallbacks(self.callbacks, model, step, epochs=config.epochs, steps=whole)
+            epochs(done, done + 1, callbacks, step)
+            callbacks.rest()
+            epochs(config.epochs if model.stop_training else done + 1, config.epochs, callbacks)
+
     def run_together(self, model: keras.Model, done: int, train: Split, evaluation: Split, task: Task) -> None:
         """Fit with the other copies; see `run`."""
+        from components.training.counts import CountsOfCopies
         from components.training.loop import Schedule, SynchronousLoop
 
         config, distribution = self.config, self.distribution
@@ -259,15 +311,17 @@ class _Fitting:
             config.batch_size,
             evaluation_size + -evaluation_size % distribution.replicas,
             distribution.steps_per_execution(config.steps_per_execution, train.steps(config.batch_size)),
+            self.checkpoint.step,
         )
         with self._explained():
             loss = objective.loss(task, config, mixed=train.mixes_labels)
-            loop = SynchronousLoop(
-                model, distribution, task, loss, mixed=train.mixes_labels, clipping=config.gradient_clipping
-            )
-            if not loop.agree(schedule.first_epoch):
+            kind = SynchronousLoop if self.step is None else self.step.loop
+            loop = kind(model, distribution, task, loss, mixed=train.mixes_labels, clipping=config.gradient_clipping)
+            self.checkpoint.counts = CountsOfCopies(distribution.strategy, loop.share, loop.own_to_copies)
+            if not (loop.agree(schedule.first_epoch) and loop.agree(schedule.first_step)):
                 raise ComponentError(
-                    f"This worker would go on after epoch {schedule.first_epoch}, and another one after another epoch.",
+                    f"This worker would go on after step {schedule.first_step} of epoch {schedule.first_epoch + 1}, "
+                    "and another one elsewhere.",
                     remedy="All workers must read the same checkpoint: the pipeline's root must be shared by them.",
                 )
             loop.fit(schedule, self.order, train, evaluation, self.callbacks)

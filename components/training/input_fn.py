@@ -122,8 +122,8 @@ def _free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def training_dataset(split: Split, batch_size: int, order: EpochOrder) -> Any:
-    """Return one epoch of shuffled batches, `(features, label)` or `(features, label, weight)`.
+def training_dataset(split: Split, batch_size: int, order: EpochOrder, first_step: int = 0) -> Any:
+    """Return one epoch of shuffled batches, `(features, label)` or `(features, label, weight)`, from one of them on.
 
     Each iteration over it is the epoch that `order` is at. Features are a dictionary of `[batch, width]`, the label is
     `[batch, 1]`, the weight `[batch]`. Augmentation may make a label of it that is a share of each class.
@@ -140,7 +140,7 @@ def training_dataset(split: Split, batch_size: int, order: EpochOrder) -> Any:
 
         parse = parser(split)
         blocks = records_of(split).batch(SHUFFLE_ROWS).enumerate().map(as_written(shuffled))
-        whole = blocks.rebatch(batch_size).enumerate()
+        whole = blocks.rebatch(batch_size).enumerate().skip(first_step)
         epochs = once.map(as_written(lambda _: tf.numpy_function(lambda: order.epoch, [], tf.int64)))
         batches = epochs.flat_map(
             as_written(lambda epoch: mapped(whole, lambda step, records: augment(parse(records), epoch, step)))
@@ -151,14 +151,14 @@ def training_dataset(split: Split, batch_size: int, order: EpochOrder) -> Any:
         def in_order(permutation: Any, epoch: Any) -> Any:
             permutation = tf.ensure_shape(permutation, [rows])
             return mapped(
-                tf.data.Dataset.range(steps),
+                tf.data.Dataset.range(first_step, steps),
                 lambda step: augment(take(permutation[step * batch_size : (step + 1) * batch_size]), epoch, step),
             )
 
         both = lambda: (order.permutation(rows), order.epoch)  # noqa: E731
         orders = once.map(as_written(lambda _: tf.numpy_function(both, [], (tf.int64, tf.int64))))
         batches = orders.flat_map(as_written(in_order))
-    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
+    return batches.apply(tf.data.experimental.assert_cardinality(steps - first_step)).prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_dataset(split: Split, batch_size: int) -> Any:

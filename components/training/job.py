@@ -47,7 +47,7 @@ class Job:
         serving = Path(fn_args.serving_model_dir)
         train = _folder(fn_args.train_files)
         return cls(
-            json.loads(given["config"]),
+            _tuned(json.loads(given["config"]), fn_args.hyperparameters),
             json.loads(given["runtime"]),
             train,
             _folder(fn_args.eval_files),
@@ -66,6 +66,15 @@ class Job:
             return self.checkpoints
         key = self.runtime.get("trainer_key")
         return Path(self.runtime["root"], "checkpoints", key) if key else None
+
+
+def _tuned(config: dict[str, Any], found: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the config with the sections that the Tuner found best; epochs stay those of the spec."""
+    if not found:
+        return config
+    sections = {name: content for name, content in found["sections"].items() if name in config}
+    training = {**sections["training"], "epochs": config["training"]["epochs"]}
+    return {**config, **sections, "training": training, "tuned": found["values"]}
 
 
 def _folder(patterns: list[str]) -> str:

@@ -33,6 +33,7 @@ class Schedule:
         batch_size: rows of a global batch.
         evaluation_batch_size: rows of a global batch that is only evaluated.
         steps_per_call: training steps per call into TensorFlow, at most.
+        first_step: steps of the next epoch that are done too.
     """
 
     first_epoch: int
@@ -40,6 +41,7 @@ class Schedule:
     batch_size: int
     evaluation_batch_size: int
     steps_per_call: int
+    first_step: int = 0
 
 
 class SynchronousLoop:
@@ -84,6 +86,7 @@ class SynchronousLoop:
         self.loss.reduction = "sum"
         with distribution.scope():
             self.metrics = [keras.metrics.Mean(name="loss"), *objective.metrics(task, mixed=mixed)]
+        self._first_step = 0
         self._kept = [each for each in model.non_trainable_variables if each.dtype.startswith(("float", "bfloat"))]
         self._train = self._on_all_copies(self._training_step)
         self._evaluate = self._on_all_copies(self._evaluation_step)
@@ -108,8 +111,11 @@ class SynchronousLoop:
         watching.on_train_begin()
         logs: dict[str, float] = {}
         if schedule.first_epoch < schedule.epochs:
-            rows = self._distributed(shared_training_dataset(training, order, schedule.first_epoch))
+            rows = self._distributed(
+                shared_training_dataset(training, order, schedule.first_epoch, schedule.first_step)
+            )
             checks = self._distributed(shared_evaluation_dataset(evaluating))
+            self._first_step = schedule.first_step
             for epoch in range(schedule.first_epoch, schedule.epochs):
                 watching.on_epoch_begin(epoch)
                 logs = self._train_epoch(rows, training.steps, schedule.steps_per_call, watching)
@@ -125,7 +131,7 @@ class SynchronousLoop:
             )
 
     def _train_epoch(self, rows: Iterator[Any], steps: int, at_once: int, watching: Any) -> dict[str, float]:
-        done = 0
+        done, self._first_step = self._first_step, 0
         while done < steps:
             count = min(at_once, steps - done)
             watching.on_train_batch_begin(done)
@@ -134,6 +140,14 @@ class SynchronousLoop:
             watching.on_train_batch_end(done - 1, {"loss": float(loss)})
         self._average_statistics()
         return self._take_metrics("")
+
+    def own_to_copies(self) -> list[Any]:
+        """Return the variables of which each copy has its own value inside an epoch."""
+        return [*self._kept, *(variable for metric in self._counting() for variable in metric.variables)]
+
+    def _counting(self) -> list[Any]:
+        """Return the metrics of training."""
+        return list(self.metrics)
 
     def agree(self, number: int) -> bool:
         """Say whether every process names the same number below 2^24; all of them must ask at the same point."""
@@ -248,14 +262,18 @@ class SynchronousLoop:
         return self._loss(batch, training=False)
 
     def _loss(self, batch: dict[str, Any], *, training: bool) -> Any:
+        return self._loss_of(batch, self.model(batch["features"], training=training))
+
+    def _loss_of(self, batch: dict[str, Any], output: Any, *, counts: bool = True) -> Any:
         """Return this copy's part of the mean loss over the global batch, and count the metrics."""
         import tensorflow as tf
 
-        output = self.model(batch["features"], training=training)
         loss = self.loss(batch["label"], output, sample_weight=batch["weight"]) / batch["rows"]
         if self.model.losses:
             # Regularization belongs to the weights, not to rows: all copies together add it once.
             loss += tf.add_n(self.model.losses) / self.strategy.num_replicas_in_sync
+        if not counts:
+            return loss
         own = tf.reduce_sum(batch["counts"])
         average, *metrics = self.metrics
         average.update_state(loss * batch["rows"] / tf.maximum(own, 1.0), sample_weight=own)

@@ -23,7 +23,7 @@ from components.training.launch import launch
 
 if TYPE_CHECKING:
     from components.training.calibration import Correction
-    from components.training.fit import Places
+    from components.training.fit import FitResult, Places
     from components.training.user_callbacks import UserCallbacks
 
 MODEL_FILE = "model.keras"
@@ -42,19 +42,25 @@ def run_fn(fn_args: Any) -> None:
         run_job(job)
 
 
-def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | None = None) -> None:
+def run_job(
+    job: Job,
+    distribution: Any = None,
+    keep: Callable[[Path], None] | None = None,
+    fitter: Callable[..., FitResult] | None = None,
+) -> None:
     """Fit the model, export it, and write history, summary and sample.
 
     Args:
         job: what to do.
         distribution: the other workers, when this is one of several; only their chief exports and writes.
         keep: called with the folder of checkpoints after each one.
+        fitter: called as `fit` is; None is `fit`.
 
     Raises:
         ComponentError: the data, the model or the training cannot be used; says where in the spec.
     """
     _begin_with_keras()
-    from components.training.augmentation import augmenter_of, check_augmentation
+    from components.training.augmentation import augmenter_of, check_augmentation, prepare_augmentation
     from components.training.fit import fit
     from components.training.input_fn import open_split
     from components.transform.outputs import model_inputs, num_classes, training_inputs
@@ -71,10 +77,11 @@ def run_job(job: Job, distribution: Any = None, keep: Callable[[Path], None] | N
         for folder, read in ((job.train_folder, training_inputs(job.transform_graph)), (job.eval_folder, inputs))
     )
     train = replace(train, augment=augmenter_of(job, inputs, classes))
+    prepare_augmentation(train, job.runtime)
     check_augmentation(train)
     config = with_class_ids(config, train, _class_names(job, classes))
     counts = ClassCounts.of(job.class_counts)
-    result = fit(lambda: _build(job, inputs, classes), config, task, train, evaluation, places)
+    result = (fitter or fit)(lambda: _build(job, inputs, classes), config, task, train, evaluation, places)
     if distribution is not None and not distribution.is_chief:
         return
     for warning in warnings(config, counts, classes):
@@ -99,18 +106,20 @@ def _begin_with_keras() -> None:
 
 def _places(job: Job, config: TrainingConfig, distribution: Any, keep: Callable[[Path], None] | None) -> Places:
     from components.training.fit import Places
+    from components.training.own_loop import OwnStep
     from components.training.remote_checkpoint import RemoteCheckpoint
 
+    step = OwnStep.of(config, job.config, job.runtime.get("base_dir"))
     if distribution is not None and not distribution.is_chief:
         own = _own_callbacks(job, config)
-        return Places({}, job.checkpoint_folder, distribution=distribution, own=own)
+        return Places({}, job.checkpoint_folder, distribution=distribution, own=own, step=step)
     remote = RemoteCheckpoint.of(job)
     if remote is not None and job.checkpoint_folder is not None:
         if distribution is None:  # to several workers their launcher brings it: all must find the same
             remote.fetch(job.checkpoint_folder)
         keep = keep or remote.keep
     logs = job.run_folder / LOG_FOLDER if config.tensorboard else None
-    return Places(job.runtime, job.checkpoint_folder, logs, keep, distribution, _own_callbacks(job, config))
+    return Places(job.runtime, job.checkpoint_folder, logs, keep, distribution, _own_callbacks(job, config), step)
 
 
 def _own_callbacks(job: Job, config: TrainingConfig) -> UserCallbacks | None:
@@ -181,6 +190,7 @@ def _write_facts(job: Job, result: Any, splits: dict[str, Any]) -> None:
         "rows": {name: split.rows for name, split in splits.items()},
         "in_memory": all(split.columns is not None for split in splits.values()),
         "epochs": len(result.epochs),
+        **({"tuned": job.config["tuned"]} if "tuned" in job.config else {}),
         "metrics": {name: value for name, value in last.items() if name not in {"epoch", "seconds"}},
         **{name: value for name, value in history.items() if name != "epochs"},
     }

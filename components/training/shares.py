@@ -68,18 +68,23 @@ class Batches:
         return places % rows, tf.cast(places < rows, tf.float32)
 
 
-def shared_training_dataset(batches: Batches, order: EpochOrder, first_epoch: int) -> Any:
+def shared_training_dataset(batches: Batches, order: EpochOrder, first_epoch: int, first_step: int = 0) -> Any:
     """Return endless batches, epoch after epoch: one element per local copy and step, copy by copy.
 
-    An element is a dictionary: `features`, `label`, `weight` `[rows]` with 0 where a row does not count, `counts`
-    `[rows]` with 1.0 where it does, and `rows`, the number of rows of the whole global batch.
+    The first epoch begins with one of its steps. An element is a dictionary: `features`, `label`, `weight` `[rows]`
+    with 0 where a row does not count, `counts` `[rows]` with 1.0 where it does, and `rows`, the number of rows of the
+    whole global batch.
     """
     import tensorflow as tf
 
     # An epoch's number comes with the data: what is prefetched may already be of the next one.
     epochs = tf.data.Dataset.counter(tf.constant(first_epoch, tf.int64))
+
+    def begin(epoch: Any) -> Any:
+        return tf.where(epoch == first_epoch, tf.constant(first_step, tf.int64), 0)
+
     if batches.split.columns is None:
-        dataset = epochs.flat_map(as_written(lambda epoch: _from_files(batches, order, epoch)))
+        dataset = epochs.flat_map(as_written(lambda epoch: _from_files(batches, order, epoch, begin(epoch))))
     else:
         cut = _cutter(batches)
 
@@ -87,7 +92,7 @@ def shared_training_dataset(batches: Batches, order: EpochOrder, first_epoch: in
             rows = batches.split.rows
             permutation = tf.numpy_function(lambda e: order.permutation(rows, epoch=int(e)), [epoch], tf.int64)
             permutation = tf.ensure_shape(permutation, [rows])
-            return mapped(_turns(batches), lambda step, copy: cut(step, copy, permutation, epoch))
+            return mapped(_turns(batches, begin(epoch)), lambda step, copy: cut(step, copy, permutation, epoch))
 
         dataset = epochs.flat_map(as_written(one_epoch))
     return dataset.prefetch(tf.data.AUTOTUNE)
@@ -105,12 +110,12 @@ def shared_evaluation_dataset(batches: Batches) -> Any:
     return dataset.repeat().prefetch(tf.data.AUTOTUNE)
 
 
-def _turns(batches: Batches) -> Any:
-    """Return (step, copy) of one epoch: all local copies of a step, then the next step."""
+def _turns(batches: Batches, first_step: Any = 0) -> Any:
+    """Return (step, copy) of one epoch from a step on: all local copies of a step, then the next step."""
     import tensorflow as tf
 
     first, count = batches.share.first, batches.share.count
-    turns = tf.data.Dataset.range(batches.steps * count)
+    turns = tf.data.Dataset.range(first_step * count, batches.steps * count)
     return mapped(turns, lambda turn: (turn // count, first + turn % count))
 
 
@@ -137,8 +142,8 @@ def _cutter(batches: Batches) -> Any:
     return cut
 
 
-def _from_files(batches: Batches, order: EpochOrder | None, epoch: Any | None) -> Any:
-    """Return one epoch read from files; the rows are shared out before they are parsed."""
+def _from_files(batches: Batches, order: EpochOrder | None, epoch: Any | None, first_step: Any = 0) -> Any:
+    """Return one epoch read from files, from a step on; the rows are shared out before they are parsed."""
     import tensorflow as tf
 
     records, parse = records_of(batches.split), parser(batches.split)
@@ -155,8 +160,10 @@ def _from_files(batches: Batches, order: EpochOrder | None, epoch: Any | None) -
         whole = records.batch(batches.size)
     first, count, augment = batches.share.first, batches.share.count, augmenting(batches.split)
     copies = tf.data.Dataset.range(first, first + count)
-    turns = whole.enumerate().flat_map(
-        as_written(lambda step, read: copies.map(as_written(lambda copy: (step, copy, read))))
+    turns = (
+        whole.enumerate()
+        .skip(first_step)
+        .flat_map(as_written(lambda step, read: copies.map(as_written(lambda copy: (step, copy, read)))))
     )
 
     def cut(step: Any, copy: Any, read: Any) -> Any:

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from components.errors import SpecError
+from pipelines.augmentation_checks import folders_in_containers
 from pipelines.ir.graph import INTEGERS, Constant, FromPipeline, FromTask, Group, Source, Task
 from pipelines.ir.tasks import pipeline_tasks
 from pipelines.resources import StepResources, step_resources
@@ -64,12 +66,15 @@ def compile_pipeline(loaded: LoadedSpec, target: Target) -> CompiledPipeline:
         target: image and parameters.
 
     Raises:
-        SpecError: a resource that is asked for does not fit.
+        SpecError: a resource that is asked for does not fit, or the Trainer would not have a folder that it reads.
     """
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
 
-    writer = _Writer(target, step_resources(loaded))
+    resources = step_resources(loaded)
+    if problems := list(folders_in_containers(loaded, resources["Trainer"].config.volumes.values())):
+        raise SpecError(problems)
+    writer = _Writer(target, resources)
     root = writer.dag(pipeline_tasks(loaded), inside=False)
     spec = {
         "pipelineInfo": {"name": loaded.spec.name.replace("_", "-")},

@@ -182,6 +182,7 @@ REPORTED = {
     "Decider": ("decision",),
     "Transform": ("transform_graph",),
     "Balancer": ("examples",),
+    "Tuner": ("tuner_results",),
     "Trainer": ("model", "model_run"),
     "Evaluator": ("evaluation",),
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Found = tuple[tuple[str, ...], str, str, str]
 """Where in the spec, what was received, what was expected, what to do."""
 
-NEEDS = {"decider": "retraining", "balancer": "balancing", "notify": "notify"}
+NEEDS = {"decider": "retraining", "balancer": "balancing", "tuner": "tuning", "notify": "notify"}
 """Steps that a pipeline has only when its spec has that section."""
 
 

@@ -30,6 +30,7 @@ STEPS: dict[str, str] = {
     "decider": "Decider",
     "transform": "Transform",
     "balancer": "Balancer",
+    "tuner": "Tuner",
     "trainer": "Trainer",
     "evaluator": "Evaluator",
     "pusher": "Pusher",
@@ -264,6 +265,7 @@ class ResourcesConfig(Section):
     decider: StepConfig | None = None
     transform: StepConfig | None = None
     balancer: StepConfig | None = None
+    tuner: StepConfig | None = None
     trainer: StepConfig | None = None
     evaluator: StepConfig | None = None
     pusher: StepConfig | None = None

@@ -29,8 +29,11 @@ from pipelines.runners.beam import BeamRunner, Launches
 from pipelines.runners.container import LABEL, Containers, remove_containers, run_container
 from pipelines.runners.runner import Job, NodeResult, Watcher
 
-CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""Variables of this process that a step needs to reach a bucket."""
+CREDENTIALS = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    *("PGPASSWORD", "PGUSER", "PGHOST", "PGPORT", "PGSSLMODE"),
+)
+"""Variables of this process that a step needs to reach a bucket or a database; ~/.pgpass does not reach a container."""
 
 
 class DockerRunner(BeamRunner):

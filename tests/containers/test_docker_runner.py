@@ -18,8 +18,10 @@ import yaml
 from components.engine.examples import read_batches, split_directory
 from components.engine.storage import RemoteFolder
 from pipelines.spec import load_spec
+from tests.factories import postgres_server
 from tests.factories.s3_server import S3Server
 from tests.factories.sluice_command import QUICK, Sluice, actions, environment
+from tests.factories.small_project import write_project
 
 DECIDED = "retraining.cool_down_hours=24"
 """Puts the decision to train into the pipeline; a first model is always wanted."""
@@ -219,3 +221,20 @@ def test_steps_in_containers_work_on_a_root_on_s3(step_image: str, s3_server: S3
         assert actions(record)["StatisticsGen"] == expected
     kept = [file.name for file in RemoteFolder(s3_server.url("docker")).files("artifacts")]
     assert any(name.endswith("FeatureStats.pb") for name in kept)
+
+
+def test_a_step_in_a_container_reads_a_database_with_the_password_of_this_process(
+    step_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    spec = write_project(tmp_path / "mine", epochs=2, auc=0.5)
+    query = "SELECT g * 0.2 AS radius, (g % 9) * 1.5 AS texture, 0.1 AS smoothness, g % 2 AS target"
+    with postgres_server.running() as server:
+        monkeypatch.setenv("PGPASSWORD", postgres_server.PASSWORD)
+        changed = f"{server.url}\n  query: {query} FROM generate_series(1, 300) g"
+        spec.write_text(spec.read_text().replace("cells.csv", changed))
+        sluice = Sluice(tmp_path / "root", tmp_path)
+        ran = run(sluice, str(spec), "--to", "ExampleGen", "--runner", "docker", "--image", step_image)
+        assert actions(ran.record)["ExampleGen"] == "done"
+        assert sum(rows(ran.output("ExampleGen", "examples"), "train").values()) > 100
+        kept = [file for file in (tmp_path / "root").rglob("*") if file.is_file()]
+        assert not any(postgres_server.PASSWORD.encode() in file.read_bytes() for file in kept)

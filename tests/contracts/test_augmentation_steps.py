@@ -22,6 +22,7 @@ from components.features import ModelInput
 
 NAMES = catalog.names(STEPS)
 WRITTEN = {
+    "back_translation": "back_translation: {translator: translator.py}",
     "cut_mix": "cut_mix: 1",
     "cutout": "cutout: 0.5",
     "feature_dropout": "feature_dropout: {rate: 0.5, inputs: [fare, hour]}",
@@ -55,6 +56,12 @@ INPUTS = (
 WORDS = [None, *(f"w{number}" for number in range(1, 30)), *[None] * 10]
 PAIRS = (f"w{number}\tw{number + 1}, w{number + 2}\n" for number in range(1, 30, 2))
 THESAURUS = "# word TAB synonyms\n" + "".join(PAIRS)
+TRANSLATOR = """
+def translate(texts):
+    return [" ".join(reversed(text.split())) + " w30 w1" for text in texts]
+"""
+FILES = {"synonyms.tsv": THESAURUS, "translator.py": TRANSLATOR}
+READS = {"back_translation": ("translator.py",), "synonym_replacement": ("synonyms.tsv",)}
 CLASSES = 5
 ROWS = 512
 names = pytest.mark.parametrize("name", NAMES)
@@ -72,7 +79,9 @@ def inputs_of(step: AugmentationStep) -> tuple[ModelInput, ...]:
 
 
 def facts_of(step: AugmentationStep, task: Any = "multiclass_classification") -> Facts:
-    return Facts(inputs_of(step), task, CLASSES, lambda name: WORDS, {"synonyms.tsv": THESAURUS})
+    facts = Facts(inputs_of(step), task, CLASSES, lambda name: WORDS, FILES)
+    rows = {name: values.numpy() for name, values in batch_of(step).features.items()}
+    return replace(facts, prepared={step: step.prepare(lambda: iter([rows]), facts, lambda done, total: None)})
 
 
 def batch_of(step: AugmentationStep, rows: int = ROWS, *, weighted: bool = False) -> Batch:
@@ -215,7 +224,7 @@ def test_the_fraction_is_obeyed(name: str) -> None:
     before = batch_of(step_of(name))
     whole = changed_rows(step_of(name), before, applied(step_of(name), before))
     part = changed_rows(step_of(name), before, applied(step_of(name, fraction=0.3), before))
-    assert part.mean() == pytest.approx(0.3 * whole.mean(), abs=0.08)
+    assert part.mean() == pytest.approx(0.3 / step_of(name).fraction * whole.mean(), abs=0.08)
 
 
 @names
@@ -268,4 +277,10 @@ def test_a_step_refuses_inputs_that_it_cannot_change(name: str) -> None:
 
 @names
 def test_a_step_names_the_files_it_reads(name: str) -> None:
-    assert step_of(name).files() == (("synonyms.tsv",) if name == "synonym_replacement" else ())
+    assert step_of(name).files() == READS.get(name, ())
+    for file in step_of(name).files():
+        assert step_of(name).check_file(file, FILES[file]) is None
+        received, expected, remedy = step_of(name).check_file(file, "no such thing = (") or ("", "", "")
+        assert file in received
+        assert expected
+        assert remedy

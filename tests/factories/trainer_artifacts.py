@@ -29,6 +29,7 @@ CHAINS: dict[str, Any] = {
     "trip_miles": [{"fill_missing": "median"}, "z_score"],
     "trip_seconds": [{"fill_missing": "mean"}, "z_score"],
     "pickup_latitude": [{"fill_missing": "mean"}, {"bucketize": 10}],
+    "text": [{"tokenize": "words"}, {"token_ids": {"length": 8, "top_k": 50}}],
 }
 LABELS = {
     "binary_classification": "tips > 0.2 * fare",

@@ -102,6 +102,19 @@ def test_two_workers_learn_what_one_process_learns(artifacts: Artifacts, tmp_pat
     assert [text.split(",")[0] for text in texts if "val_auc" in text] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
 
 
+def test_a_training_step_of_the_users_own_is_made_by_two_workers(artifacts: Artifacts, tmp_path: Path):
+    one = arguments(artifacts, tmp_path / "one", MODEL, 1)
+    two = arguments(artifacts, tmp_path / "two", MODEL, 2, loop={"module": "loop.py"})
+    two["config"]["loop_source"] = (REPOSITORY / "tests" / "factories" / "own_models" / "loop.py").read_text()
+    run_job(Job(**one))
+    launch(Job(**two))
+    history, weights = trained(tmp_path / "two")
+    assert all(epoch["gradient_norm"] > 0 for epoch in history["epochs"])
+    for left, right in zip(trained(tmp_path / "one")[1], weights, strict=True):
+        np.testing.assert_allclose(right, left, atol=2e-4)
+    assert_served_as_trained(tmp_path / "two")
+
+
 def test_the_gradient_of_a_step_is_that_of_the_whole_batch(artifacts: Artifacts, tmp_path: Path):
     """One step of plain descent from the same weights: what changes is the gradient. An odd number of rows, at that."""
     options: dict[str, Any] = {"epochs": 1, "batch_size": 10_000, "optimizer": {"sgd": {"learning_rate": 1.0}}}
@@ -196,7 +209,7 @@ def test_a_killed_worker_ends_the_others_and_is_named(killed: tuple[Path, str]):
     assert "was killed by SIGKILL" in message
     assert "The others were stopped." in message
     assert "the memory did not suffice" in remedy
-    assert "goes on after the last whole epoch" in remedy
+    assert "goes on after the last checkpoint" in remedy
     assert not (folder / "run" / "history.json").exists()
     assert (folder / "checkpoints" / "key" / "last_epoch.npz").is_file()
 

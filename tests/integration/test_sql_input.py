@@ -160,11 +160,15 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 
 SPECS_REFUSED = [
     ({"path": "sqlite:///rows.db"}, "data.path names a database; say which rows: data.query: SELECT"),
-    ({"path": "rows.csv", "query": "SELECT 1"}, "data.query needs a database: data.path: sqlite:///FILE"),
     (
-        {"path": "postgresql://host/rows", "query": "SELECT 1"},
-        "postgresql:// is a database that data.path does not",
+        {"path": "rows.csv", "query": "SELECT 1"},
+        "data.query needs a database: data.path: sqlite:///FILE and postgresql",
     ),
+    ({"path": "postgresql://host/rows"}, "data.path names a database; say which rows"),
+    ({"path": "postgresql+psycopg2://host/rows", "query": "SELECT 1"}, r"psycopg2:// is a .* Write postgresql://"),
+    ({"path": "mysql://host/rows", "query": "SELECT 1"}, "mysql:// is a database that data.path does not read"),
+    ({"path": "postgresql://me:hush@host/rows", "query": "SELECT 1"}, "a spec holds no password.*PGPASSWORD"),
+    ({"path": "postgres://me@host/rows?password=hush", "query": "SELECT 1"}, "a spec holds no password.*~/.pgpass"),
     ({"path": "bigquery://project/rows"}, "bigquery:// is a database .* Export the rows to Parquet"),
 ]
 
@@ -197,5 +201,6 @@ def test_a_series_can_come_from_a_database(tmp_path):
 
 
 def test_reading_a_spec_loads_no_database_library():
-    code = "import sys, pipelines.spec; sys.exit(int('sqlite3' in sys.modules or 'pyarrow' in sys.modules))"
+    heavy = "'sqlite3', 'adbc_driver_postgresql', 'pyarrow'"
+    code = f"import sys, pipelines.spec; sys.exit(any(name in sys.modules for name in ({heavy})))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

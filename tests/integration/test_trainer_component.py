@@ -89,6 +89,16 @@ def test_a_model_of_the_users_own_with_a_table_in_it_is_trained_and_served(artif
     assert len(np.unique(served)) > 50
 
 
+@pytest.mark.parametrize("way", ["sequential", "functional", "subclassed"])
+def test_each_way_to_write_a_model_is_trained_and_served(artifacts: Artifacts, tmp_path: Path, way: str):
+    source = (Path(__file__).parents[1] / "factories" / "own_models" / f"{way}.py").read_text()
+    summary = run(artifacts, tmp_path, {"module": f"{way}.py", "parameters": {"units": 8}}, source)
+    assert ("gradient_norm" in summary["metrics"]) is (way == "subclassed")
+    served, trained = answers(tmp_path)
+    np.testing.assert_allclose(served, trained, rtol=1e-5)
+    assert len(np.unique(served)) > 30
+
+
 def test_an_error_of_the_users_model_stops_it_with_the_line(artifacts: Artifacts, tmp_path: Path):
     model = {"module": "my_model.py", "parameters": {"buckets": 30}}
     source = MODULE.replace('tensors["trip_miles"]', 'tensors["trip_mils"]')

@@ -22,8 +22,9 @@ from components.engine.examples import ExampleWriter, encode_examples
 from components.features import LABEL, ModelInput
 from components.model.families.mlp import Mlp
 from components.training.config import TrainingConfig
-from components.training.fit import fit
+from components.training.fit import Places, fit
 from components.training.input_fn import open_split
+from components.training.own_loop import OwnStep
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -40,7 +41,9 @@ given = {"epochs": 5, "batch_size": 128, "strategy": strategy, "optimizer": {"ad
 config = TrainingConfig.model_validate(given | options)
 split = open_split(folder, inputs, "binary_classification", 2, cache=cache)
 build = lambda: Mlp(hidden_units=(8,)).build(inputs, "binary_classification", 2)
-result = fit(build, config, "binary_classification", split, split)
+source = config.loop and open("tests/factories/own_models/" + config.loop.module).read()
+places = Places(step=OwnStep.of(config, {"loop_source": source}, None))
+result = fit(build, config, "binary_classification", split, split, places)
 weights = [weight.ravel().tolist() for weight in result.model.get_weights()]
 found = {"weights": weights, "epochs": result.epochs, "notes": result.notes, "settings": result.settings}
 print("RESULT", json.dumps(found))
@@ -80,6 +83,16 @@ def test_the_batch_of_each_copy_and_clipping_are_those_of_the_whole_batch(tmp_pa
     assert two["epochs"][-1]["learning_rate"] == pytest.approx(1.0)
     for left, right in zip(one["weights"], two["weights"], strict=True):
         assert right == pytest.approx(left, abs=2e-3)
+
+
+def test_a_training_step_of_ones_own_learns_on_two_devices_what_sluice_learns_on_one(tmp_path: Path):
+    loop = {"loop": {"module": "loop.py"}}
+    one = train("none", "always", tmp_path / "one")
+    two = train("mirrored", "always", tmp_path / "two", **loop)
+    for left, right in zip(one["weights"], two["weights"], strict=True):
+        assert right == pytest.approx(left, abs=2e-3)
+    assert two["epochs"][-1]["val_loss"] == pytest.approx(one["epochs"][-1]["val_loss"], rel=1e-2)
+    assert all(epoch["gradient_norm"] > 0 for epoch in two["epochs"])
 
 
 SGD = {"sgd": {"learning_rate": 1.0}}

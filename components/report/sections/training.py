@@ -33,9 +33,20 @@ def view(found: Findings) -> Json | None:
         "plots": [_curve(name, numbers, epochs, best_number) for name in _quantities(epochs)],
         "notes": [str(note) for note in history.get("notes") or []],
         "balancing": found.data.get("balancing"),
+        "ensemble": _ensemble(history.get("ensemble")),
         "names": [name for name in epochs[0] if name != "epoch"],
         "rows": list(zip(range(len(epochs)), numbers, strict=True)),
     }
+
+
+def _ensemble(written: Any) -> Json | None:
+    """Return members with their scores, or None of a single model."""
+    if not isinstance(written, dict) or not written.get("members"):
+        return None
+    scores = [name for name, value in (written.get("metrics") or {}).items() if _is_number(value)]
+    members = [str(member.get("name")) for member in written["members"]]
+    best = (written.get("gain") or {}).get("best_member")
+    return {"kind": written.get("kind"), "scores": scores, "members": list(enumerate(members)), "best": best}
 
 
 def _monitor(found: Findings, epochs: list[Json]) -> str:

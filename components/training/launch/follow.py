@@ -112,10 +112,10 @@ def failure_of(ended: list[Ended], workers: int) -> ComponentError:
     return ComponentError(f"{who} {first.how}. {stopped}{said}", spec_path="resources.trainer", remedy=remedy)
 
 
-_AGAIN = "Run again: the training goes on after the last whole epoch."
+_AGAIN = "Run again: the training goes on after the last checkpoint."
 _MEMORY = (
     "Most often the memory did not suffice: give resources.trainer more, or lower training.batch_size. "
-    "Run again: the training goes on after the last whole epoch."
+    "Run again: the training goes on after the last checkpoint."
 )
 
 

@@ -166,7 +166,7 @@ class _Following:
                     f"{manifest['kind']} {self.workers.name} failed: {condition.get('reason', '')}: "
                     f"{condition.get('message', '')}",
                     spec_path="resources.trainer",
-                    remedy="Run again: the training goes on after the last whole epoch.",
+                    remedy="Run again: the training goes on after the last checkpoint.",
                 )
 
     def _refuse_to_wait_for_ever(self, pods: list[dict[str, Any]], deadline: float) -> None:

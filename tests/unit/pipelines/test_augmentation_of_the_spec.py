@@ -10,6 +10,8 @@ from ruamel.yaml import YAML
 
 from components.errors import SpecError
 from pipelines.build import pipeline_nodes
+from pipelines.ir.compile import Target, compile_pipeline
+from pipelines.ir.tasks import run_parameters
 from pipelines.listing import catalogue, json_schema
 from pipelines.node import Node
 from pipelines.spec import LoadedSpec, load_spec
@@ -127,9 +129,92 @@ def test_a_thesaurus_that_cannot_be_read_is_refused(
     assert (found.received, found.line) == (message, FIRST)
 
 
+TRANSLATOR = "def translate(texts):\n    return texts\n"
+
+
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.SPEC", TEXT)
+
+
+@pytest.mark.usefixtures("texts")
+def test_the_translator_travels_with_the_trainer(tmp_path: Path):
+    (tmp_path / "mine.py").write_text(TRANSLATOR)
+    told = trainer(load(tmp_path, "back_translation: mine.py"))
+    assert told.config["augmentation_files"] == {"mine.py": TRANSLATOR}
+    assert told.config["augmentation"] == [
+        {"back_translation": {"fraction": 0.5, "inputs": None, "translator": "mine.py"}}
+    ]
+
+
+@pytest.mark.usefixtures("texts")
+@pytest.mark.parametrize(
+    ("content", "message", "expected"),
+    [
+        (None, "'mine.py', which is not there", "a file, relative to"),
+        ("def translate(texts:\n", "mine.py:1: '(' was never closed", "Python"),
+        ("\ndef translate():\n    pass\n", "mine.py:2: translate()", "translate(texts, **parameters) -> list[str]"),
+        ("def other(texts):\n    pass\n", "mine.py:1: 'translate'", "a function that mine.py defines (other)"),
+    ],
+)
+def test_a_translator_that_cannot_be_one_is_refused(tmp_path: Path, content: str | None, message: str, expected: str):
+    if content is not None:
+        (tmp_path / "mine.py").write_text(content)
+    found = problem(tmp_path, "back_translation: mine.py")
+    assert (found.received, found.line) == (message, FIRST)
+    assert found.expected.startswith(expected)
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_translation_behind_a_step_that_changes_the_text_is_refused(tmp_path: Path):
+    (tmp_path / "mine.py").write_text(TRANSLATOR)
+    found = problem(tmp_path, "noise: {inputs: [fare]}", "random_swap: 0.1", "back_translation: mine.py")
+    assert (found.where, found.line) == ("augmentation.2", FIRST + 2)
+    assert found.received == "back_translation behind random_swap, which changes 'latitude'"
+    assert found.remedy == "Move it up, to place 2 of the list."
+    load(tmp_path, "noise: {inputs: [fare]}", "back_translation: mine.py", "random_swap: 0.1")
+
+
+def models_in(folder: Path) -> str:
+    for each in ("there", "back"):
+        (folder / each).mkdir(parents=True)
+        (folder / each / "model.bin").write_text(each)
+    return f"back_translation: {{translator: {{ctranslate2: {{forward: {folder}/there, backward: {folder}/back}}}}}}"
+
+
+@pytest.mark.usefixtures("texts")
+def test_what_is_in_the_models_is_in_the_trainers_key(tmp_path: Path):
+    step = models_in(tmp_path / "models")
+    first = trainer(load(tmp_path, step)).config["augmentation_models"]
+    assert list(first) == [f"{tmp_path}/models/{each}" for each in ("there", "back")]
+    assert trainer(load(tmp_path, step)).config["augmentation_models"] == first
+    (tmp_path / "models" / "back" / "model.bin").write_text("another")
+    second = trainer(load(tmp_path, step)).config["augmentation_models"]
+    assert [first[each] == second[each] for each in first] == [True, False]
+
+
+@pytest.mark.usefixtures("texts")
+def test_a_folder_without_a_model_is_refused(tmp_path: Path):
+    found = problem(tmp_path, "back_translation: {translator: {ctranslate2: {forward: a, backward: a}}}")
+    assert (found.received, found.line) == ("'a', where there is no model.bin", FIRST)
+
+
+@pytest.mark.usefixtures("texts")
+def test_models_that_the_trainers_container_would_not_have_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    step = models_in(tmp_path / "models")
+    with pytest.raises(SpecError, match="there', which the Trainer's container does not have") as caught:
+        compile_pipeline(load(tmp_path, step), Target("image", {}))
+    assert len(caught.value.problems) == 2
+    assert caught.value.problems[0].line == FIRST
+    volumes = f"resources: {{trainer: {{volumes: {{models: {tmp_path}/models}}}}}}\n"
+    monkeypatch.setattr(f"{__name__}.SPEC", TEXT.replace("augmentation:\n", volumes + "augmentation:\n"))
+    loaded = load(tmp_path, step)
+    compile_pipeline(loaded, Target("image", run_parameters(loaded, "/data.csv", "/root")))
+
+
 def test_every_step_is_listed_and_in_the_schema_for_editors():
     rows = dict(catalogue())["Augmentation steps"]
-    assert len(rows) == 22
+    assert len(rows) == 23
     schema = YAML(typ="safe").load(json_schema())
     written = [step for form in schema["$defs"]["AugmentationStep"]["anyOf"] for step in form.get("anyOf", [form])]
     assert {"const": "random_flip", "description": "Mirrors half of the images."} in written

@@ -40,7 +40,7 @@ def test_a_builder_gets_its_parameters():
 
 def test_a_subclassed_model_has_its_weights_after_the_build():
     source = (
-        "import keras\n\n\nclass Mine(keras.Model):\n"
+        "import keras\n\n\n@keras.saving.register_keras_serializable(package='mine')\nclass Mine(keras.Model):\n"
         "    def __init__(self):\n        super().__init__()\n"
         "        self.out = keras.layers.Dense(1, activation='sigmoid')\n\n"
         "    def call(self, rows):\n        return self.out(rows['fare'])\n\n\n"

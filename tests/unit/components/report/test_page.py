@@ -224,3 +224,24 @@ def test_why_names_the_problem():
     found = Findings({"run": {"nodes": [node]}}, {"metrics": "metrics.json could not be read: No such file"})
     assert why(found, "Evaluator", ("metrics",)).endswith("No such file.")
     assert why(found, "Tuner") == "This run has no Tuner, so there is nothing to show here."
+
+
+def test_members_of_an_ensemble_are_shown_beside_it_with_the_gain(runs: RunFactory):
+    folder = runs.run("ensemble", status="pushed")
+    file = runs.artifact("Trainer", "model_run") / "history.json"
+    single = file.read_text(encoding="utf-8")
+    members = [
+        {"name": name, "parameters": 12, "epochs": 3, "seconds": 1.5, "val_loss": loss}
+        for name, loss in (("model", 0.4321), ("linear", 0.4567))
+    ]
+    gain = {"best_member": 1, "loss": 0.0118, "low": -0.0021, "high": 0.0243}
+    ensemble = {"kind": "voting", "members": members, "metrics": {"val_loss": 0.4203}, "gain": gain}
+    try:
+        file.write_text(json.dumps(json.loads(single) | {"ensemble": ensemble}), encoding="utf-8")
+        shown = text(write_report(folder))
+    finally:
+        file.write_text(single, encoding="utf-8")
+    assert "Members of the ensemble (voting)" in shown
+    assert all(found in shown for found in ("0.4321", "0.4567", "0.4203", "0.0118", "0.0243"))
+    assert BROKEN not in shown
+    assert "Members of the ensemble" not in text(write_report(folder))

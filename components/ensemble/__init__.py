@@ -1,0 +1,1 @@
+"""Section `ensemble`: several models that are trained, exported and gated as one."""

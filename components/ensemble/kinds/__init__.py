@@ -1,0 +1,1 @@
+"""One file for each kind of ensemble; each has `made(config, given)`."""

@@ -1,0 +1,1 @@
+"""Section `tuning`: hyperparameters by trial."""
