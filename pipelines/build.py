@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from components.augmentation.model_folders import digest_of
-from components.balancing.config import BalancingConfig
-from components.config import Plugin
-from components.tuning.placing import written_sections
 from pipelines.metadata_store import connection_config
-from pipelines.node import Node, Output
+from pipelines.node import Node
+from pipelines.node_config import augmentation_of, callbacks_of, ensemble_of, modules_of, modules_of_members
+from pipelines.optional_nodes import balancer_nodes, decider_nodes, tuner_nodes
 from pipelines.spec import LoadedSpec, PipelineSpec
 
 
@@ -41,7 +37,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         config={"cleaning": dump["cleaning"]},
         inputs={"examples": example_gen["examples"]},
         outputs={"examples": "Examples"},
-        plugins=_modules(spec.cleaning.steps),
+        plugins=modules_of(spec.cleaning.steps),
     )
     statistics_gen = Node(
         "StatisticsGen",
@@ -82,11 +78,11 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
         inputs={"examples": cleaner["examples"], "schema": schema_gen["schema"]},
         after=(example_validator.name, *(() if spec.retraining is None else ("Decider",))),
         outputs={"transform_graph": "TransformGraph", "transformed_examples": "Examples"},
-        plugins=_modules(step for chain in spec.transform.chains.values() for step in chain),
+        plugins=modules_of(step for chain in spec.transform.chains.values() for step in chain),
     )
-    balancer = () if spec.balancing is None else (_balancer(spec.balancing, transform),)
+    balancer = balancer_nodes(spec, transform)
     examples = balancer[0]["examples"] if balancer else transform["transformed_examples"]
-    tuner = _tuner(loaded, examples, transform, columns)
+    tuner = tuner_nodes(loaded, examples, transform, columns)
     trainer = Node(
         "Trainer",
         "training" if spec.ensemble is None else "ensemble",
@@ -96,9 +92,9 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             "training": dump["training"],
             "columns": columns,
             "task": spec.task,
-            **_augmentation(loaded),
-            **_callbacks(loaded),
-            **_ensemble(spec),
+            **augmentation_of(loaded),
+            **callbacks_of(loaded),
+            **ensemble_of(spec),
         },
         inputs={
             "examples": examples,
@@ -108,7 +104,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
             **({"hyperparameters": tuner[0]["best_hyperparameters"]} if tuner else {}),
         },
         outputs={"model": "Model", "model_run": "ModelRun"},
-        plugins=_modules([*filter(None, [spec.model.family]), *spec.augmentation.steps]) + _members(spec),
+        plugins=modules_of([*filter(None, [spec.model.family]), *spec.augmentation.steps]) + modules_of_members(spec),
     )
     evaluator = Node(
         "Evaluator",
@@ -136,79 +132,7 @@ def pipeline_nodes(loaded: LoadedSpec, override_gate: Mapping[str, str] | None =
     )
     before = (example_gen, cleaner, statistics_gen, schema_gen, latest_blessed, example_validator)
     after = (transform, *balancer, *tuner, trainer, evaluator, pusher)
-    return before + _decider(spec, {node.name: node for node in before + after}) + after
-
-
-def _tuner(loaded: LoadedSpec, examples: Output, transform: Node, columns: Mapping[str, Any]) -> tuple[Node, ...]:
-    """Return the node that tries values of the spec's keys, when it has section `tuning`."""
-    spec = loaded.spec
-    if spec.tuning is None:
-        return ()
-    tuner = Node(
-        "Tuner",
-        "tuning",
-        config={
-            "tuning": spec.tuning.model_dump(mode="json"),
-            "written": written_sections(loaded.source.content),
-            "epochs": spec.training.epochs,
-            "module_source": loaded.model_source(),
-            "columns": columns,
-            "task": spec.task,
-            **{
-                key: value
-                for key, value in (_augmentation(loaded) | _callbacks(loaded)).items()
-                if key in {"augmentation_files", "augmentation_models", "loop_source"}
-            },
-        },
-        inputs={"examples": examples, "transform_graph": transform["transform_graph"]},
-        outputs={"tuner_results": "TunerResults", "best_hyperparameters": "HyperParameters"},
-        plugins=_modules([*filter(None, [spec.model.family]), *spec.augmentation.steps]),
-    )
-    return (tuner,)
-
-
-def _balancer(balancing: BalancingConfig, transform: Node) -> Node:
-    """Return the node that resamples the train split, for a spec with section `balancing`."""
-    return Node(
-        "Balancer",
-        "balancing",
-        config={"balancing": balancing.model_dump(mode="json")},
-        inputs={"examples": transform["transformed_examples"], "transform_graph": transform["transform_graph"]},
-        outputs={"examples": "Examples"},
-        plugins=_modules(balancing.steps),
-    )
-
-
-def _decider(spec: PipelineSpec, nodes: Mapping[str, Node]) -> tuple[Node, ...]:
-    """Return the node that decides whether to train, when the spec has section `retraining`."""
-    if spec.retraining is None:
-        return ()
-    # a model that would be made in another way is wanted, whatever became of the data
-    settings = {name: _digest(node.config) for name, node in nodes.items() if name not in _NOT_IN_THE_MODEL}
-    decider = Node(
-        "Decider",
-        "retraining",
-        config={
-            "retraining": spec.retraining.model_dump(mode="json"),
-            "columns": sorted({*spec.data.features, *spec.data.label.columns}),
-            "settings": settings,
-        },
-        inputs={
-            "statistics": nodes["StatisticsGen"]["statistics"],
-            "baseline_statistics": nodes["LatestBlessed"]["statistics"],
-        },
-        after=("ExampleValidator",),
-        outputs={"decision": "Config"},
-        cached=False,
-    )
-    return (decider,)
-
-
-_NOT_IN_THE_MODEL = ("LatestBlessed", "ExampleValidator", "Pusher")
-
-
-def _digest(config: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
+    return before + decider_nodes(spec, {node.name: node for node in before + after}) + after
 
 
 def build_pipeline(nodes: tuple[Node, ...], spec: PipelineSpec, runtime: Mapping[str, Any]) -> Any:
@@ -237,39 +161,3 @@ def build_pipeline(nodes: tuple[Node, ...], spec: PipelineSpec, runtime: Mapping
         ),
         beam_pipeline_args=list(spec.engine.beam_pipeline_args),
     )
-
-
-def _augmentation(loaded: LoadedSpec) -> dict[str, Any]:
-    """Return what the Trainer is told of augmentation; nothing without it, so that other trainings keep their keys."""
-    steps = loaded.spec.augmentation.model_dump(mode="json")
-    told = {
-        "augmentation": steps,
-        "augmentation_files": loaded.augmentation_files(),
-        # only for the key: what these models say changes what is learned
-        "augmentation_models": {each: digest_of(loaded.base_dir / each) for each in loaded.spec.augmentation.folders},
-    }
-    return {name: value for name, value in told.items() if value}
-
-
-def _callbacks(loaded: LoadedSpec) -> dict[str, Any]:
-    """Return the user's callbacks and training step as text: what the Trainer does depends on it."""
-    sources = {"callbacks_source": loaded.callbacks_source(), "loop_source": loaded.loop_source()}
-    return {name: source for name, source in sources.items() if source is not None}
-
-
-def _ensemble(spec: PipelineSpec) -> dict[str, Any]:
-    """Return what the Trainer is told of the ensemble; nothing without one, as with augmentation."""
-    return {} if spec.ensemble is None else {"ensemble": spec.ensemble.model_dump(mode="json")}
-
-
-def _members(spec: PipelineSpec) -> tuple[str, ...]:
-    """Return the files that say what an ensemble is made of."""
-    if spec.ensemble is None:
-        return ()
-    families = [model.family for model in spec.ensemble.models if model.family is not None]
-    return (*_modules(families), f"components.ensemble.kinds.{spec.ensemble.kind}")
-
-
-def _modules(plugins: Iterable[Plugin]) -> tuple[str, ...]:
-    """Return the files that define plug-ins, since the code of a component includes theirs."""
-    return tuple(sorted({type(plugin).__module__ for plugin in plugins}))

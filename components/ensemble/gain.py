@@ -9,7 +9,7 @@ import numpy as np
 
 from components.features import Task
 from components.training import objective
-from components.training.fit import EVALUATION_BATCH_SIZE
+from components.training.fitting import EVALUATION_BATCH_SIZE
 from components.training.input_fn import Split, evaluation_dataset
 
 if TYPE_CHECKING:

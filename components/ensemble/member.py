@@ -10,8 +10,9 @@ from components.engine.progress import report
 from components.features import Task
 from components.model.config import ModelConfig
 from components.training.config import TrainingConfig
-from components.training.fit import FitResult, Places, fit
+from components.training.fit import FitResult, fit
 from components.training.input_fn import Split
+from components.training.places import Places
 
 if TYPE_CHECKING:
     import keras

@@ -33,11 +33,5 @@ def chosen(split: Split, rows: np.ndarray) -> Split:
     """Return these rows of a split in memory, in this order; a row can be there more than once."""
     if split.columns is None:
         raise TypeError("rows can be chosen in memory only")
-    columns = replace(
-        split.columns,
-        dense=split.columns.dense[rows],
-        ids=split.columns.ids[rows],
-        label=split.columns.label[rows],
-        weight=None if split.columns.weight is None else split.columns.weight[rows],
-    )
-    return replace(split, columns=columns, rows=len(rows))
+    columns = split.columns.taken(rows)
+    return replace(split, columns=columns, rows=columns.rows)

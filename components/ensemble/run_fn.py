@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     import keras
 
     from components.training.config import TrainingConfig
-    from components.training.fit import FitResult, Places
+    from components.training.fit import FitResult
     from components.training.input_fn import Split
+    from components.training.places import Places
 
 
 def run_fn(fn_args: Any) -> None:

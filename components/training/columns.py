@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,11 @@ class Columns:
     def rows(self) -> int:
         """Number of examples."""
         return len(self.label)
+
+    def taken(self, rows: np.ndarray) -> Columns:
+        """Return some of the rows, by their numbers, each as often as it is there, or by a mask `[rows]`."""
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, dense=self.dense[rows], ids=self.ids[rows], label=self.label[rows], weight=weight)
 
     def features(self, dense: Any, ids: Any) -> dict[str, Any]:
         """Return named columns of packed ones; takes arrays and tensors alike."""

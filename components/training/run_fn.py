@@ -23,7 +23,8 @@ from components.training.launch import launch
 
 if TYPE_CHECKING:
     from components.training.calibration import Correction
-    from components.training.fit import FitResult, Places
+    from components.training.fit import FitResult
+    from components.training.places import Places
     from components.training.user_callbacks import UserCallbacks
 
 MODEL_FILE = "model.keras"
@@ -105,8 +106,8 @@ def _begin_with_keras() -> None:
 
 
 def _places(job: Job, config: TrainingConfig, distribution: Any, keep: Callable[[Path], None] | None) -> Places:
-    from components.training.fit import Places
     from components.training.own_loop import OwnStep
+    from components.training.places import Places
     from components.training.remote_checkpoint import RemoteCheckpoint
 
     step = OwnStep.of(config, job.config, job.runtime.get("base_dir"))

@@ -7,7 +7,6 @@ import math
 import os
 import time
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,9 +66,10 @@ class TrialTask:
         from components.training.augmentation import augmenter_of, prepare_augmentation
         from components.training.class_weights import with_class_ids
         from components.training.config import TrainingConfig
-        from components.training.fit import Places, fit
+        from components.training.fit import fit
         from components.training.objective import direction
         from components.training.own_loop import OwnStep
+        from components.training.places import Places
         from components.transform.outputs import label_vocabulary, model_inputs, num_classes
 
         keras.backend.clear_session()
@@ -138,7 +138,8 @@ def _splits(folder: str, graph: str, task: Task, weighted: bool, holdout: float)
         )
     is_held_out = held_out(split.columns, holdout)
     asked = {each.name for each in model_inputs(graph)}
-    learned, checked = (_part(split, rows) for rows in (~is_held_out, is_held_out))
+    parts = (split.columns.taken(rows) for rows in (~is_held_out, is_held_out))
+    learned, checked = (replace(split, columns=part, rows=part.rows) for part in parts)
     if not learned.rows or not checked.rows:
         raise ComponentError(
             f"Of {split.rows} rows for training, {checked.rows} are held out for the trials; each part needs rows.",
@@ -153,15 +154,3 @@ def held_out(columns: Columns, share: float) -> np.ndarray:
     parts = [columns.dense, columns.ids, columns.label]
     hashes = [zlib.crc32(b"".join(part[row].tobytes() for part in parts)) for row in range(columns.rows)]
     return np.asarray(hashes, np.uint64) < np.uint64(share * 2**32)
-
-
-def _part(split: Split, rows: Sequence[bool] | np.ndarray) -> Split:
-    columns = cast("Columns", split.columns)
-    part = replace(
-        columns,
-        dense=columns.dense[rows],
-        ids=columns.ids[rows],
-        label=columns.label[rows],
-        weight=None if columns.weight is None else columns.weight[rows],
-    )
-    return replace(split, columns=part, rows=part.rows)

@@ -13,8 +13,9 @@ from components.engine.examples import ExampleWriter, encode_examples
 from components.features import LABEL, WEIGHT, ModelInput
 from components.model.families.mlp import Mlp
 from components.training.config import TrainingConfig
-from components.training.fit import FitResult, Places, fit
+from components.training.fit import FitResult, fit
 from components.training.input_fn import Split, open_split
+from components.training.places import Places
 
 NAMES = [f"measurement_{index}" for index in range(30)]
 INPUTS = (*(ModelInput(name, "float32") for name in NAMES), ModelInput("size", "int64", cardinality=10))

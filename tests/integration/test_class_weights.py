@@ -203,7 +203,8 @@ from components.model.families.mlp import Mlp
 from components.training.class_weights import with_class_ids
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution
-from components.training.fit import Places, fit
+from components.training.fit import fit
+from components.training.places import Places
 from components.training.input_fn import open_split
 from components.training.shares import Share
 from components.transform.outputs import model_inputs

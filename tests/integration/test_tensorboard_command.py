@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from components.training.fit import Places
+from components.training.places import Places
 from tests.factories.tumours import train, tumours
 
 SPEC = (

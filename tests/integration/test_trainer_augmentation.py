@@ -27,9 +27,10 @@ from components.training.augmentation import words_of
 from components.training.columns import Columns
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution
-from components.training.fit import Places, fit
+from components.training.fit import fit
 from components.training.input_fn import EpochOrder, Split, evaluation_dataset, open_split, training_dataset
 from components.training.job import Job
+from components.training.places import Places
 from components.training.run_fn import run_job
 from components.training.shares import Batches, Share, shared_evaluation_dataset, shared_training_dataset
 from components.transform.outputs import model_inputs

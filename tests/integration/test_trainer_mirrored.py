@@ -22,7 +22,8 @@ from components.engine.examples import ExampleWriter, encode_examples
 from components.features import LABEL, ModelInput
 from components.model.families.mlp import Mlp
 from components.training.config import TrainingConfig
-from components.training.fit import Places, fit
+from components.training.fit import fit
+from components.training.places import Places
 from components.training.input_fn import open_split
 from components.training.own_loop import OwnStep
 

@@ -22,8 +22,8 @@ from components.errors import ComponentError
 from components.model.build import build_model
 from components.model.config import ModelConfig
 from components.training.config import TrainingConfig
-from components.training.fit import Places
 from components.training.input_fn import Split
+from components.training.places import Places
 from tests.factories.tumours import INPUTS, build, same
 
 TASK = "binary_classification"

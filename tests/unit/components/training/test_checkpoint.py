@@ -10,7 +10,8 @@ import pytest
 
 from components.errors import ComponentError
 from components.training.config import TrainingConfig
-from components.training.fit import FitResult, Places
+from components.training.fit import FitResult
+from components.training.places import Places
 from components.training.user_callbacks import UserCallbacks
 from tests.factories.tumours import same, train
 

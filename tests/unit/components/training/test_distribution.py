@@ -157,7 +157,8 @@ from components.features import ModelInput
 from components.model.families.mlp import Mlp
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution
-from components.training.fit import Places, fit
+from components.training.fit import fit
+from components.training.places import Places
 from components.training.input_fn import open_split
 from components.training.launch.processes import free_ports
 from components.training.shares import Share

@@ -13,8 +13,8 @@ from components.engine.examples import ExampleWriter
 from components.errors import ComponentError
 from components.features import LABEL, WEIGHT
 from components.training.distribution import Distribution
-from components.training.fit import Places
 from components.training.input_fn import open_split
+from components.training.places import Places
 from tests.factories.tumours import INPUTS, NAMES, same, splits, train, write
 
 

@@ -16,7 +16,7 @@ from components.training.combinations import refused
 from components.training.config import OPTIMIZERS, TrainingConfig
 from components.training.distribution import Distribution
 from components.training.effective import Effective
-from components.training.fit import Places
+from components.training.places import Places
 from components.training.user_callbacks import UserCallbacks
 from tests.factories.tumours import same, splits, train, weights
 

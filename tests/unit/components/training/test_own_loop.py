@@ -12,8 +12,9 @@ from components.errors import ComponentError, SpecError
 from components.training.check import check_before_run
 from components.training.combinations import refused, refused_with_own_loop
 from components.training.config import TrainingConfig
-from components.training.fit import FitResult, Places
+from components.training.fit import FitResult
 from components.training.own_loop import OwnStep
+from components.training.places import Places
 from pipelines.build import pipeline_nodes
 from pipelines.spec import load_spec
 from tests.factories import tumours

@@ -17,7 +17,8 @@ from components.training.check import check_before_run
 from components.training.config import TrainingConfig
 from components.training.distribution import Distribution
 from components.training.export import save_keras
-from components.training.fit import FitResult, Places, fit
+from components.training.fit import FitResult, fit
+from components.training.places import Places
 from components.training.shares import Share
 from tests.factories.tumours import INPUTS, splits
 
