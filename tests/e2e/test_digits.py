@@ -81,7 +81,7 @@ def test_prediction_takes_a_folder_paths_in_a_table_and_base64(digits: Sluice, t
     (tmp_path / "rows.csv").write_text("image\nnowhere.png\n")
     refused = digits("predict", "digits", str(tmp_path / "rows.csv"), check=2)
     assert "image, row 1" in refused.stderr
-    assert "nowhere.png" in refused.stderr
+    assert "nowhere.png" in "".join(refused.stderr.split())  # a long path is wrapped
 
 
 def test_a_copy_of_the_images_is_the_same_data_and_an_image_more_is_not(digits: Sluice, tmp_path: Path) -> None:

@@ -263,6 +263,7 @@ def test_the_trainer_starts_workers_for_this_strategy_only(artifacts: Artifacts,
     given = arguments(artifacts, tmp_path, {"family": "mlp"}, 2)
     given["runtime"]["workers"] = 1
     arguments_of_tfx = SimpleNamespace(
+        hyperparameters=None,
         custom_config={
             "config": json.dumps(given["config"]),
             "runtime": json.dumps(given["runtime"]),

@@ -34,7 +34,8 @@ def test_a_spec_is_read_without_loading_anything_heavy():
 def test_every_imported_package_is_a_declared_dependency():
     """What comes only through another package can leave with that package's next version."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    declared = {canonicalize_name(Requirement(line).name) for line in [*project["dependencies"], *extras]}
     providers = importlib.metadata.packages_distributions()
     undeclared = {}
     for file in [*REPOSITORY.glob("pipelines/**/*.py"), *REPOSITORY.glob("components/**/*.py")]:
