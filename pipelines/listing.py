@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -16,12 +16,14 @@ from components.balancing.step import BalancingStep
 from components.cleaning.config import STEPS as CLEANING_STEPS
 from components.cleaning.step import CleaningStep
 from components.config import Plugin
+from components.ensemble.config import EnsembleConfig
 from components.evaluation.config import METRICS
 from components.model.config import FAMILIES
 from components.model.family import ModelFamily
 from components.training.config import OPTIMIZERS
 from components.transform.config import STEPS as TRANSFORM_STEPS
 from components.transform.step import TransformStep
+from components.tuning.config import TuningConfig
 from pipelines.resources.pools import load_pools
 from pipelines.spec import SPECS_FOLDER, PipelineSpec
 
@@ -41,6 +43,10 @@ def catalogue() -> list[tuple[str, list[tuple[str, str]]]]:
     for heading, folder, base in FOLDERS:
         plugins = [catalog.load(folder, name, base) for name in catalog.names(folder)]
         found.append((heading, [(plugin.plugin_name(), _first_line(plugin)) for plugin in plugins]))
+    kinds = {name: get_args(field.annotation)[0] for name, field in EnsembleConfig.model_fields.items()}
+    found.append(("Ensembles", [(name, _first_line(kind)) for name, kind in kinds.items()]))
+    methods = get_args(TuningConfig.model_fields["method"].annotation)
+    found.append(("Tuning methods", [(name, "KerasTuner") for name in methods]))
     found.append(("Metrics", [(task, ", ".join(names)) for task, names in METRICS.items()]))
     found.append(("Optimizers", [(name, "Keras") for name in OPTIMIZERS]))
     found.append(("Node pools", [(name, pool.summary()) for name, pool in load_pools().items()]))

@@ -80,3 +80,12 @@ def test_without_the_section_the_trainer_is_as_it_was(tmp_path: Path):
     node = next(node for node in pipeline_nodes(load_spec(file)) if node.name == "Trainer")
     assert node.section == "training"
     assert "ensemble" not in node.config
+
+
+def test_the_catalogue_names_kinds_and_methods():
+    from pipelines.listing import catalogue
+
+    found = dict(catalogue())
+    assert [name for name, _ in found["Ensembles"]] == ["voting", "stacking", "bagging", "snapshot"]
+    assert all(text.endswith(".") for _, text in found["Ensembles"])
+    assert [name for name, _ in found["Tuning methods"]] == ["grid", "random", "bayesian", "hyperband"]
