@@ -31,7 +31,10 @@ def view(found: Findings) -> Json | None:
         "last": epochs[-1],
         "constant_rate": len({epoch.get("learning_rate") for epoch in epochs} - {None}) == 1,
         "plots": [_curve(name, numbers, epochs, best_number) for name in _quantities(epochs)],
-        "notes": [str(note) for note in history.get("notes") or []],
+        # what an ensemble gains has a place of its own on the page
+        "notes": [
+            str(note) for note in history.get("notes") or [] if note != (history.get("ensemble") or {}).get("text")
+        ],
         "balancing": found.data.get("balancing"),
         "ensemble": _ensemble(history.get("ensemble")),
         "names": [name for name in epochs[0] if name != "epoch"],

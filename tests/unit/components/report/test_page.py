@@ -236,12 +236,16 @@ def test_members_of_an_ensemble_are_shown_beside_it_with_the_gain(runs: RunFacto
     ]
     gain = {"best_member": 1, "loss": 0.0118, "low": -0.0021, "high": 0.0243}
     ensemble = {"kind": "voting", "members": members, "metrics": {"val_loss": 0.4203}, "gain": gain}
+    ensemble["text"] = "voting of 2 members gains"
+    told = {"ensemble": ensemble, "notes": [ensemble["text"], "another note"]}
     try:
-        file.write_text(json.dumps(json.loads(single) | {"ensemble": ensemble}), encoding="utf-8")
+        file.write_text(json.dumps(json.loads(single) | told), encoding="utf-8")
         shown = text(write_report(folder))
     finally:
         file.write_text(single, encoding="utf-8")
     assert "Members of the ensemble (voting)" in shown
     assert all(found in shown for found in ("0.4321", "0.4567", "0.4203", "0.0118", "0.0243"))
+    assert "another note" in shown
+    assert ensemble["text"] not in shown  # the sentence below the table says it
     assert BROKEN not in shown
     assert "Members of the ensemble" not in text(write_report(folder))
