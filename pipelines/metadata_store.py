@@ -164,7 +164,7 @@ def check(config: MetadataConfig) -> None:
 
 def _log_in(server: MySQL) -> None:
     """Log in, and make the database when it is not there."""
-    import pymysql  # type: ignore[import-untyped]
+    import pymysql
 
     tls: dict[str, Any] = {} if server.ca_file is None else {"ssl_ca": server.ca_file, "ssl_verify_identity": True}
     password = server.password()

@@ -113,7 +113,7 @@ class Session:
         return SpecError([Problem(where, f"{received} ({shown}, on {self.url})", expected, remedy)])
 
     def _connect(self) -> Any:
-        from adbc_driver_postgresql import dbapi  # type: ignore[import-untyped]
+        from adbc_driver_postgresql import dbapi
 
         url = self.url
         if "connect_timeout" not in url and "PGCONNECT_TIMEOUT" not in os.environ:

@@ -136,7 +136,7 @@ def best_trial(trials: list[Trial], direction: str) -> Trial | None:
 
 def make_oracle(config: TuningConfig, direction: str, epochs: int, folder: str) -> Any:
     """Return KerasTuner's oracle of a method."""
-    import keras_tuner  # type: ignore[import-untyped]
+    import keras_tuner
 
     shared: dict[str, Any] = {
         "objective": keras_tuner.Objective("objective", direction),

@@ -27,7 +27,7 @@ def tensorboard(spec: str, run: str, host: str, port: int, root: str | None) -> 
 
     home = Pipeline.load(spec, (), root).root
     logs = log_folder(home.run(run))
-    from tensorboard import program  # type: ignore[import-untyped]
+    from tensorboard import program
 
     server = program.TensorBoard()
     server.configure(argv=["tensorboard", "--logdir", str(logs), "--host", host, "--port", str(port)])

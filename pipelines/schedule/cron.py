@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from croniter import croniter  # type: ignore[import-untyped]
+from croniter import croniter
 
 from components.catalog import nearest
 
