@@ -106,27 +106,29 @@ class LoadedSpec:
     def model_source(self) -> str | None:
         """Return the text of the user's own model file, or None when a family is used."""
         custom = self.spec.model.custom
-        return None if custom is None else (self.base_dir / custom.module).read_text(encoding="utf-8")
+        return self._text(custom.module if custom else None)
 
     def callbacks_source(self) -> str | None:
         """Return the text of the user's own callbacks, or None when there are none."""
         callbacks = self.spec.training.callbacks
-        return None if callbacks is None else (self.base_dir / callbacks.module).read_text(encoding="utf-8")
+        return self._text(callbacks.module if callbacks else None)
 
     def loop_source(self) -> str | None:
         """Return the text of the user's own training step, or None when there is none."""
         loop = self.spec.training.loop
-        return None if loop is None else (self.base_dir / loop.module).read_text(encoding="utf-8")
+        return self._text(loop.module if loop else None)
 
     def schema_source(self) -> str | None:
         """Return the text of the curated schema, or None when it is inferred."""
-        file = self.spec.data.schema_file
-        return None if file is None else (self.base_dir / file).read_text(encoding="utf-8")
+        return self._text(self.spec.data.schema_file)
 
     def augmentation_files(self) -> dict[str, str]:
         """Return path, as written in the spec, to text of the files that augmentation reads."""
         files = self.spec.augmentation.files
         return {file: (self.base_dir / file).read_text(encoding="utf-8") for file in files}
+
+    def _text(self, file: str | None) -> str | None:
+        return None if file is None else (self.base_dir / file).read_text(encoding="utf-8")
 
     def where(self, dotted: str) -> str:
         """Return `file:line` of a dotted path, for messages."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from components.engine.linear_models import logistic, ridge, softmax, with_one
+
 FOLDS = 5
 VALUES = 50
 """Ids of an input that get a column of their own, the most frequent ones first."""
@@ -30,8 +32,7 @@ REWEIGHTED = 10
 HUBER = 1.345
 """Robust standard deviations from which on the weight of a residual falls."""
 
-ROUNDS = 30
-"""Iterations of L-BFGS at most."""
+TOLERANCE = 1e-7
 
 
 def design(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -78,8 +79,8 @@ def _probabilities(columns: np.ndarray, classes: np.ndarray, count: int, penalty
     folds = _folds(classes)
     for fold in range(FOLDS):
         inside = folds == fold
-        coefficients = _logistic(_with_one(columns[~inside]), classes[~inside], count, penalty)
-        found[inside] = _softmax(_with_one(columns[inside]) @ coefficients)
+        coefficients = logistic(columns[~inside], classes[~inside], count, penalty, tolerance=TOLERANCE)
+        found[inside] = softmax(with_one(columns[inside]) @ coefficients)
     return found
 
 
@@ -94,26 +95,23 @@ def predictions(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
     folds = _folds(np.zeros(len(target), int))
     for fold in range(FOLDS):
         inside = folds == fold
-        found[inside] = _with_one(columns[inside]) @ _ridge(_with_one(columns[~inside]), target[~inside])
+        found[inside] = with_one(columns[inside]) @ _robust_ridge(columns[~inside], target[~inside])
     return found
 
 
-def _ridge(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _robust_ridge(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return coefficients that a few wild targets do not steer: weighted least squares, again and again.
 
     Reference:
         Huber 1964, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35.
     """
-    penalty = PENALTIES[0] * np.eye(columns.shape[1])
-    penalty[-1, -1] = 1e-9  # the constant is free; this little only keeps the system solvable
-    weights = np.ones(len(target))
+    weights, known = np.ones(len(target)), with_one(columns)
     for _ in range(REWEIGHTED):
-        weighted = columns.T * weights
-        coefficients = np.linalg.solve(weighted @ columns + penalty, weighted @ target)
-        residuals = np.abs(target - columns @ coefficients)
+        coefficients = ridge(columns, target, PENALTIES[0], weights)
+        residuals = np.abs(target - known @ coefficients)
         bound = HUBER * 1.4826 * float(np.median(residuals))
         weights = np.minimum(1.0, bound / np.maximum(residuals, max(bound, 1e-300)))
-    return np.asarray(coefficients)
+    return coefficients
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
@@ -159,10 +157,6 @@ def _components(columns: np.ndarray) -> np.ndarray:
     return np.asarray(components / max(components[:, 0].std(), 1e-12))
 
 
-def _with_one(columns: np.ndarray) -> np.ndarray:
-    return np.concatenate([columns, np.ones((len(columns), 1))], axis=1)
-
-
 def _folds(classes: np.ndarray) -> np.ndarray:
     """Return the fold of each row, the same in each call; every class is spread evenly over the folds."""
     order = np.random.default_rng(0).permutation(len(classes))
@@ -170,29 +164,3 @@ def _folds(classes: np.ndarray) -> np.ndarray:
     folds = np.empty(len(classes), int)
     folds[order] = np.arange(len(classes)) % FOLDS
     return folds
-
-
-def _logistic(columns: np.ndarray, classes: np.ndarray, count: int, weight: float) -> np.ndarray:
-    """Return the coefficients, shape (columns, classes); the last column is the constant, which has no penalty."""
-    from scipy.optimize import minimize
-
-    shape, wanted = (columns.shape[1], count), np.arange(len(classes))
-    penalty = np.full((columns.shape[1], 1), weight)
-    penalty[-1] = 0
-
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        coefficients = flat.reshape(shape)
-        found = _softmax(columns @ coefficients)
-        value = -np.log(found[wanted, classes].clip(1e-300)).sum() + 0.5 * (penalty * coefficients**2).sum()
-        found[wanted, classes] -= 1
-        slope = columns.T @ found + penalty * coefficients
-        return float(value / len(classes)), slope.reshape(-1) / len(classes)
-
-    options = {"maxiter": ROUNDS, "ftol": 1e-7}
-    best = minimize(loss, np.zeros(shape[0] * count), jac=True, method="L-BFGS-B", options=options)
-    return np.asarray(best.x).reshape(shape)
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))

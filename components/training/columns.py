@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,6 +41,12 @@ class Columns:
         """Return some of the rows, by their numbers, each as often as it is there, or by a mask `[rows]`."""
         weight = None if self.weight is None else self.weight[rows]
         return replace(self, dense=self.dense[rows], ids=self.ids[rows], label=self.label[rows], weight=weight)
+
+    def row_hashes(self) -> np.ndarray:
+        """Return a number below 2**32 for each row, uint64 `[rows]`, the same for rows with equal features."""
+        parts = (self.dense, self.ids)
+        hashes = (zlib.crc32(b"".join(part[row].tobytes() for part in parts)) for row in range(self.rows))
+        return np.fromiter(hashes, np.uint64, self.rows)
 
     def features(self, dense: Any, ids: Any) -> dict[str, Any]:
         """Return named columns of packed ones; takes arrays and tensors alike."""

@@ -6,7 +6,6 @@ import functools
 import math
 import os
 import time
-import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -150,7 +149,5 @@ def _splits(folder: str, graph: str, task: Task, weighted: bool, holdout: float)
 
 
 def held_out(columns: Columns, share: float) -> np.ndarray:
-    """Return which rows the trials are compared on, `[rows]`, by what is in them: equal rows are on the same side."""
-    parts = [columns.dense, columns.ids, columns.label]
-    hashes = [zlib.crc32(b"".join(part[row].tobytes() for part in parts)) for row in range(columns.rows)]
-    return np.asarray(hashes, np.uint64) < np.uint64(share * 2**32)
+    """Return which rows the trials are compared on, `[rows]`, by their features: equal rows are on the same side."""
+    return columns.row_hashes() < np.uint64(share * 2**32)

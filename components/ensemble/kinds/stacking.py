@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from components.engine.linear_models import logistic, ridge
 from components.ensemble.combine import Ensemble
 from components.ensemble.config import StackingConfig
-from components.ensemble.linear import least_squares, logistic
 from components.ensemble.member import Given, name_of, train_member
 from components.ensemble.rows import chosen, in_memory
 from components.features import Task
@@ -27,6 +26,9 @@ SMALLEST = 1e-6
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
 
 ROWS_AT_ONCE = 4096
+
+PENALTY = 1.0
+"""Of the linear model's squared coefficients."""
 
 
 def made(config: StackingConfig, given: Given) -> Ensemble:
@@ -66,9 +68,7 @@ def out_of_fold(given: Given, number: int, model: ModelConfig | None, folds: int
 
 def folds_of(columns: Columns, folds: int) -> np.ndarray:
     """Return the fold of each row by what is in it: a row that is there twice does not tell of itself."""
-    parts = (columns.dense, columns.ids)
-    hashes = [zlib.crc32(b"".join(part[row].tobytes() for part in parts)) for row in range(columns.rows)]
-    return np.asarray(hashes, np.int64) % folds
+    return (columns.row_hashes() % folds).astype(np.int64)
 
 
 def _within(given: Given, fold: int) -> Any:
@@ -93,13 +93,13 @@ def _linear(answers: Sequence[np.ndarray], columns: Columns, task: Task) -> np.n
     """Return the coefficients, `[members * units + 1, units]`, the constant last."""
     if task == "regression":
         target = columns.label[:, 0].astype(np.float64)
-        return least_squares(np.concatenate(answers, axis=1), target, columns.weight)[:, None]
+        return ridge(np.concatenate(answers, axis=1), target, PENALTY, columns.weight)[:, None]
     evidence = np.concatenate([_evidence(each, task) for each in answers], axis=1)
     classes = columns.label[:, 0]
     if task == "binary_classification":
-        both = logistic(evidence, classes, 2, columns.weight)
+        both = logistic(evidence, classes, 2, PENALTY, columns.weight)
         return both[:, 1:] - both[:, :1]
-    return logistic(evidence, classes, answers[0].shape[1], columns.weight)
+    return logistic(evidence, classes, answers[0].shape[1], PENALTY, columns.weight)
 
 
 def _evidence(answers: np.ndarray, task: Task) -> np.ndarray:

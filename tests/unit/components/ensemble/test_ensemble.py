@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from components.engine.linear_models import logistic, ridge
 from components.ensemble.config import EnsembleConfig
 from components.ensemble.fit import EnsembleResult, fit_ensemble
 from components.ensemble.gain import Scored
 from components.ensemble.kinds.bagging import bootstrap
 from components.ensemble.kinds.snapshot import cycle_config
-from components.ensemble.kinds.stacking import folds_of, out_of_fold
-from components.ensemble.linear import least_squares, logistic
+from components.ensemble.kinds.stacking import PENALTY, folds_of, out_of_fold
 from components.ensemble.member import Given, train_member
 from components.errors import ComponentError
 from components.model.build import build_model
@@ -196,13 +196,13 @@ def test_the_linear_model_of_a_stack_is_scikit_learns():
     columns, weight = random.normal(size=(300, 2)), random.uniform(0.5, 2, 300)
     classes = np.digitize(columns @ [1.0, -2.0] + random.normal(size=300), [-1, 1])
     model = LogisticRegression(C=1.0, tol=1e-8).fit(columns, classes, weight)
-    found = logistic(columns, classes, 3, weight)
+    found = logistic(columns, classes, 3, PENALTY, weight)
     scores = columns @ found[:-1] + found[-1]
     probability = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probability, model.predict_proba(columns), atol=1e-3)
     target = columns @ [3.0, 1.0] + 5
     line = Ridge(alpha=1.0).fit(columns, target, weight)
-    np.testing.assert_allclose(least_squares(columns, target, weight), [*line.coef_, line.intercept_], rtol=1e-6)
+    np.testing.assert_allclose(ridge(columns, target, PENALTY, weight), [*line.coef_, line.intercept_], rtol=1e-6)
 
 
 def test_a_cycle_begins_with_the_rate_that_keras_has_where_the_spec_names_none():
