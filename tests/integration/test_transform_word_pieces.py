@@ -57,6 +57,18 @@ def made(stories: list[str], tmp_path_factory: pytest.TempPathFactory) -> transf
     return transforms.run_in_process(tmp_path_factory.mktemp("pieces"), config, splits)
 
 
+def test_what_the_spec_says_of_long_words_and_of_unknown_ones_is_obeyed(tmp_path: Path) -> None:
+    texts = ["low lower low", "new lower new", "low new slow"]
+    rows = pa.record_batch({"story": pa.array(texts), "target": pa.array([0.0, 1.0, 2.0], pa.float32())})
+    options = {"size": 30, "max_word_length": 4, "unknown": "?"}
+    chain = ["tokenize", {"word_pieces": options}, {"token_ids": {"length": 6, "top_k": 30}}]
+    config = transforms.config_of({"story": "text"}, {"story": chain})
+    found = set(vocabulary(transforms.run_in_process(tmp_path, config, {"train": rows})))
+    assert "?" in found  # lower, which has five letters
+    assert UNKNOWN not in found
+    assert {"low", "new"} <= found
+
+
 def words_of(texts: list[str]) -> collections.Counter[str]:
     return collections.Counter(word for text in texts for word in re.findall(r"(?u)\w+", text))
 
