@@ -23,7 +23,7 @@ from components.training.objective import METRICS, direction, monitored_names
 from components.tuning.config import TuningConfig
 from components.tuning.journal import Journal
 from components.tuning.search import Search, Trial, best_trial, hyperparameters
-from components.tuning.trial import TrialTask
+from components.tuning.trial import TrialTask, forget_splits
 
 BEST_FILE = "best_hyperparameters.txt"
 RESULTS_FILE = "tuner_results.json"
@@ -88,8 +88,11 @@ def search(tuning: TuningConfig, task: TrialTask, journal: Journal, runtime: Map
     if len(journal):
         report(runtime, "Tuner", f"going on after {len(journal)} trials")
     looking = Search(tuning, way, epochs, journal, told)
-    with _pool(tuning.parallel) as pool:
-        return looking.run(task, pool)
+    try:
+        with _pool(tuning.parallel) as pool:
+            return looking.run(task, pool)
+    finally:
+        forget_splits()  # the Trainer comes next, in the same process
 
 
 @contextlib.contextmanager

@@ -148,6 +148,11 @@ def _splits(folder: str, graph: str, task: Task, weighted: bool, holdout: float)
     return learned, replace(checked, inputs=tuple(each for each in checked.inputs if each.name in asked))
 
 
+def forget_splits() -> None:
+    """Give back the memory of the rows that trials in this process have read."""
+    _splits.cache_clear()
+
+
 def held_out(columns: Columns, share: float) -> np.ndarray:
     """Return which rows the trials are compared on, `[rows]`, by their features: equal rows are on the same side."""
     return columns.row_hashes() < np.uint64(share * 2**32)

@@ -80,6 +80,7 @@ def test_processes_give_the_scores_of_one_process(task: TrialTask) -> None:
 
     assert [each.values for each in one] == [each.values for each in two]
     assert [each.outcome.score for each in one] == pytest.approx([each.outcome.score for each in two], abs=1e-3)
+    assert _splits.cache_info().currsize == 0  # the Trainer needs the memory
 
 
 def execute(task: TrialTask, folder: Path, **tuning: Any) -> Path:
