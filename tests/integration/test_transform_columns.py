@@ -14,7 +14,9 @@ from ruamel.yaml import YAML
 
 from components.errors import ComponentError, SpecError
 from components.features import FeatureKind
+from components.transform.column import Column as RawColumn
 from components.transform.config import TransformConfig
+from components.transform.steps.tokenize import Tokenize
 from pipelines.spec import load_spec
 from tests.factories import transforms
 
@@ -221,3 +223,12 @@ def test_numbers_that_name_an_order_are_written_as_numbers(tmp_path: Path) -> No
 def test_impossible_parameters_are_refused(step: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TransformConfig.model_validate({"size": [step]})
+
+
+def test_a_separator_leaves_spaces_within_a_value_alone() -> None:
+    import tensorflow as tf
+
+    texts = tf.constant([["science fiction | drama||"], ["drama"], [""]])
+    column = RawColumn("tags", "text", texts, tf.not_equal(texts, ""))
+    found = Tokenize(separator="|").apply(column).values
+    assert tf.sparse.to_dense(found).numpy().tolist() == [[b"science fiction", b"drama"], [b"drama", b""], [b"", b""]]
