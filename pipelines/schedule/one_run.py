@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from pipelines.schedule.log import Outcome
 
 SECONDS_TO_STOP = 60.0
 """How long an interrupted run may take to write down how far it came."""
+INTERRUPTS = 4
 LINES_KEPT = 12
 
 
@@ -41,7 +43,7 @@ def run_in_process(arguments: Sequence[str], root: Path) -> Outcome:
             said.append(line.strip())
         code = process.wait()
     except KeyboardInterrupt:
-        _stop(process)
+        stop(process)
         raise
     new = sorted(_runs(root) - before)
     record = _record(root / "runs" / new[-1] / "run.json") if new else None
@@ -111,13 +113,18 @@ def _reasons(record: Mapping[str, Any]) -> list[str]:
     return list(decision.get("reasons", []))
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(SECONDS_TO_STOP)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a run as Ctrl-C does, or by force when it does not listen.
+
+    An interrupt that arrives in a callback or a finaliser is lost, since nothing can be raised there: it is repeated.
+    """
+    for _ in range(INTERRUPTS):
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_STOP / INTERRUPTS)
+            return
+    process.kill()
+    process.wait()
 
 
 def _runs(root: Path) -> set[str]:
